@@ -1,0 +1,1 @@
+"""numa-extender: a scheduler extender whose verdict equals the kubelet's."""
