@@ -104,7 +104,7 @@ def parse_canonical(text: str) -> Quantity:
 def _decimal(digits: int, whole: str, fraction: str, exponent: int, form: Format) -> Quantity:
     scale = exponent - len(fraction)
     nanos = _scaled(digits, scale + 9)
-    fast = digits == 0 or 18 - len(whole) - len(fraction) >= 0 and scale >= -9
+    fast = digits == 0 or (18 - len(whole) - len(fraction) >= 0 and scale >= -9)
     return Quantity(nanos, _int64(digits, scale) if fast else None, form)
 
 
@@ -131,7 +131,8 @@ def _scaled(digits: int, exponent: int) -> int:
 
 def _ceil_away(numerator: int, denominator: int) -> int:
     """Divides and rounds away from zero (inf.RoundUp)."""
-    return -(-numerator // denominator) if numerator >= 0 else -(-(-numerator) // denominator)
+    magnitude = -(-abs(numerator) // denominator)
+    return magnitude if numerator >= 0 else -magnitude
 
 
 def _canonical(quantity: Quantity) -> str:

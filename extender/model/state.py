@@ -95,6 +95,8 @@ Devices = Mapping[str, tuple[Device, ...]]
 class DeviceState:
     """State of the device manager."""
 
+    reported: Devices = field(default_factory=dict)
+    """What the plugins report now."""
     entries: dict[str, Mapping[str, Mapping[str, frozenset[str]]]] = field(default_factory=dict)
     """Pod uid to container name to resource name to device ids."""
     reusable: tuple[str, Mapping[str, frozenset[str]]] = ("", {})
@@ -102,7 +104,7 @@ class DeviceState:
 
     def copy(self) -> DeviceState:
         """Returns a state that can be changed without changing this one."""
-        return DeviceState(dict(self.entries), self.reusable)
+        return DeviceState(self.reported, dict(self.entries), self.reusable)
 
 
 @dataclass(slots=True)
