@@ -1,0 +1,99 @@
+package kubelet
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"google.golang.org/grpc"
+	pluginapi "k8s.io/kubelet/pkg/apis/deviceplugin/v1beta1"
+	"k8s.io/kubernetes/pkg/kubelet/checkpointmanager"
+	"k8s.io/kubernetes/pkg/kubelet/checkpointmanager/errors"
+
+	"numa-extender/judge/replay"
+)
+
+// registerDevices plays one plugin a resource: it connects and reports its devices, without a socket between.
+func (n *Node) registerDevices(devices map[string][]replay.Device) error {
+	set(n.devices, "checkpointManager", checkpointmanager.CheckpointManager(noCheckpoint{}))
+	for resource, list := range devices {
+		if err := connectPlugin(n.devices, resource, devicePlugin{resource: resource}); err != nil {
+			return fmt.Errorf("devices: %s: %w", resource, err)
+		}
+		response := &pluginapi.ListAndWatchResponse{}
+		for _, device := range list {
+			response.Devices = append(response.Devices, pluginDevice(device))
+		}
+		reportDevices(n.devices, resource, response)
+	}
+	return nil
+}
+
+func pluginDevice(device replay.Device) *pluginapi.Device {
+	result := &pluginapi.Device{ID: device.ID, Health: pluginapi.Healthy}
+	if device.Healthy != nil && !*device.Healthy {
+		result.Health = pluginapi.Unhealthy
+	}
+	if len(device.NUMA) > 0 {
+		result.Topology = &pluginapi.TopologyInfo{}
+		for _, zone := range device.NUMA {
+			result.Topology.Nodes = append(result.Topology.Nodes, &pluginapi.NUMANode{ID: zone})
+		}
+	}
+	return result
+}
+
+// devicePlugin is a plugin that allows every allocation and prefers the lowest ids, so that answers repeat.
+type devicePlugin struct {
+	pluginapi.DevicePluginClient
+	resource string
+}
+
+func (p devicePlugin) API() pluginapi.DevicePluginClient { return p }
+func (p devicePlugin) Resource() string                  { return p.resource }
+func (p devicePlugin) SocketPath() string                { return "/" + p.resource }
+
+func (devicePlugin) GetDevicePluginOptions(context.Context, *pluginapi.Empty, ...grpc.CallOption) (*pluginapi.DevicePluginOptions, error) {
+	return &pluginapi.DevicePluginOptions{GetPreferredAllocationAvailable: true}, nil
+}
+
+func (devicePlugin) GetPreferredAllocation(_ context.Context, request *pluginapi.PreferredAllocationRequest, _ ...grpc.CallOption) (*pluginapi.PreferredAllocationResponse, error) {
+	response := &pluginapi.PreferredAllocationResponse{}
+	for _, container := range request.ContainerRequests {
+		response.ContainerResponses = append(response.ContainerResponses,
+			&pluginapi.ContainerPreferredAllocationResponse{DeviceIDs: lowest(container)})
+	}
+	return response, nil
+}
+
+func lowest(request *pluginapi.ContainerPreferredAllocationRequest) []string {
+	chosen := slices.Clone(request.MustIncludeDeviceIDs)
+	available := slices.Sorted(slices.Values(request.AvailableDeviceIDs))
+	for _, id := range available {
+		if len(chosen) >= int(request.AllocationSize) {
+			break
+		}
+		if !slices.Contains(chosen, id) {
+			chosen = append(chosen, id)
+		}
+	}
+	return chosen
+}
+
+func (devicePlugin) Allocate(_ context.Context, request *pluginapi.AllocateRequest, _ ...grpc.CallOption) (*pluginapi.AllocateResponse, error) {
+	response := &pluginapi.AllocateResponse{}
+	for range request.ContainerRequests {
+		response.ContainerResponses = append(response.ContainerResponses, &pluginapi.ContainerAllocateResponse{})
+	}
+	return response, nil
+}
+
+// noCheckpoint keeps the device manager from writing a file at every allocation.
+type noCheckpoint struct{}
+
+func (noCheckpoint) CreateCheckpoint(string, checkpointmanager.Checkpoint) error { return nil }
+func (noCheckpoint) GetCheckpoint(string, checkpointmanager.Checkpoint) error {
+	return errors.ErrCheckpointNotFound
+}
+func (noCheckpoint) RemoveCheckpoint(string) error      { return nil }
+func (noCheckpoint) ListCheckpoints() ([]string, error) { return nil, nil }

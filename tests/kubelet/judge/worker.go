@@ -1,0 +1,133 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	"numa-extender/judge/kubelet"
+	"numa-extender/judge/replay"
+)
+
+// work answers cases one after the other in this process. A step that outlives the time limit cannot be stopped from
+// within: the process ends with exitTimeout, and the supervisor answers.
+func work(in io.Reader, out io.Writer, o options) error {
+	kubelet.Silence()
+	scratch, err := os.MkdirTemp("", "judge-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(scratch)
+	w := &worker{options: o, scratch: scratch, out: out}
+	go w.watch()
+	lines := bufio.NewReaderSize(in, 1<<20)
+	for {
+		line, err := lines.ReadBytes('\n')
+		if len(line) > 0 {
+			if err := w.answer(line); err != nil {
+				return err
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// worker is the case at work.
+type worker struct {
+	options
+	scratch string
+	out     io.Writer
+
+	mutex    sync.Mutex
+	deadline time.Time // of the step at work, zero between cases
+}
+
+func (w *worker) answer(line []byte) error {
+	answer, err := json.Marshal(w.judge(line))
+	if err != nil {
+		return err
+	}
+	w.setDeadline(time.Time{})
+	_, err = w.out.Write(append(answer, '\n'))
+	return err
+}
+
+// judge replays one case; a panic of the kubelet's code is its answer.
+func (w *worker) judge(line []byte) (answer replay.Answer) {
+	c := replay.Case{}
+	if err := json.Unmarshal(line, &c); err != nil {
+		return replay.Answer{ID: c.ID, Error: fmt.Sprintf("case: %v", err)}
+	}
+	if c.Version != kubelet.Version {
+		return replay.Answer{ID: c.ID, Error: fmt.Sprintf("version: %q, this judge is %s", c.Version, kubelet.Version)}
+	}
+	defer func() {
+		if reason := recover(); reason != nil {
+			answer = replay.Answer{ID: c.ID, Error: fmt.Sprintf("panic: %v", reason)}
+		}
+	}()
+	verdicts, err := w.replay(&c)
+	if err != nil {
+		return replay.Answer{ID: c.ID, Error: err.Error()}
+	}
+	return replay.Answer{ID: c.ID, Verdicts: verdicts}
+}
+
+func (w *worker) replay(c *replay.Case) ([]replay.Verdict, error) {
+	w.setDeadline(time.Now().Add(w.timeout))
+	node, err := kubelet.NewNode(c, w.scratch)
+	if err != nil {
+		return nil, err
+	}
+	var verdicts []replay.Verdict
+	for i, step := range c.Steps {
+		w.setDeadline(time.Now().Add(w.timeout))
+		switch {
+		case step.Op == replay.Admit && step.Pod != nil:
+			verdict := node.Admit(step.Pod)
+			if w.state {
+				verdict.State = node.State()
+			}
+			verdicts = append(verdicts, verdict)
+		case step.Op == replay.Remove && step.UID != "":
+			node.Remove(step.UID)
+		case step.Op == replay.Started && step.UID != "":
+			node.Started(step.UID)
+		default:
+			return nil, fmt.Errorf("case: steps[%d]: op %q without what it needs", i, step.Op)
+		}
+	}
+	return verdicts, nil
+}
+
+func (w *worker) setDeadline(deadline time.Time) {
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	w.deadline = deadline
+}
+
+// watch ends the process when a step has not come back in time.
+func (w *worker) watch() {
+	for {
+		time.Sleep(min(w.timeout/10, 100*time.Millisecond))
+		w.mutex.Lock()
+		if !w.deadline.IsZero() && time.Now().After(w.deadline) {
+			_ = os.RemoveAll(w.scratch)
+			os.Exit(exitTimeout)
+		}
+		w.mutex.Unlock()
+	}
+}
+
+// exitTimeout is the exit code that tells the supervisor of a step without end.
+const exitTimeout = 3
