@@ -1,0 +1,15 @@
+"""
+How a kubelet can end without a verdict.
+
+Both are answers about the kubelet, not failures of the twin: callers show them as such.
+"""
+
+from __future__ import annotations
+
+
+class StartError(Exception):
+    """The kubelet would refuse to start with this machine and configuration; the message says why, in its words."""
+
+
+class KubeletCrash(Exception):  # noqa: N818 - it names what happens to the kubelet
+    """The kubelet would panic, or never answer, during this admission; the message says which and where."""
