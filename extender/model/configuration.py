@@ -10,14 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from types import MappingProxyType
 
 from extender.quantity import Quantity
 
 Amounts = Mapping[str, Quantity]
 """Resource name to quantity."""
-
-NOTHING: Amounts = MappingProxyType({})
 
 
 class Version(StrEnum):
@@ -76,8 +73,8 @@ class KubeletConfiguration:
     cpu_policy: CpuPolicy = CpuPolicy.NONE
     cpu_options: Mapping[str, str] = field(default_factory=dict)
     reserved_system_cpus: str = ""
-    system_reserved: Amounts = NOTHING
-    kube_reserved: Amounts = NOTHING
+    system_reserved: Amounts = field(default_factory=dict)
+    kube_reserved: Amounts = field(default_factory=dict)
     eviction_hard: Mapping[str, str] | None = None
     """Thresholds by signal; None is the Linux default, which reserves 100Mi of memory."""
     memory_policy: MemoryPolicy = MemoryPolicy.NONE

@@ -6,10 +6,10 @@ Source: core/v1 Pod. Quantities are in the form that the API server stores.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
-from extender.model.configuration import NOTHING, Amounts
+from extender.model.configuration import Amounts
 
 
 class QoS(StrEnum):
@@ -33,8 +33,8 @@ class Kind(StrEnum):
 class Resources:
     """Requests and limits, of a container or of a pod."""
 
-    requests: Amounts = NOTHING
-    limits: Amounts = NOTHING
+    requests: Amounts = field(default_factory=dict)
+    limits: Amounts = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Container:
 
     name: str
     kind: Kind = Kind.APP
-    resources: Resources = Resources()
+    resources: Resources = field(default_factory=Resources)
 
 
 @dataclass(frozen=True, slots=True)
