@@ -78,7 +78,11 @@ def start(machine: Machine, configuration: KubeletConfiguration, version: Versio
     check_reserved_memory(configuration.reserved_memory)
     policy = configuration.topology_policy
     # Policy none returns before options and zones are looked at, so broken options pass with it.
-    options = TopologyOptions() if policy is TopologyPolicy.NONE else topology_options(configuration.topology_options)
+    options = (
+        TopologyOptions()
+        if policy is TopologyPolicy.NONE
+        else topology_options(configuration.topology_options, resolved)
+    )
     manager = topology_manager(machine, policy, options)
     topology = discover(machine)
     reserved = reservation(machine, configuration, topology.all, version)
@@ -107,7 +111,7 @@ def _start_cpu_manager(
         return None
     if count is None:
         raise StartError("[cpumanager] unable to determine reserved CPU resources for static policy")
-    options = cpu_options(configuration.cpu_options, resolved)
+    options = cpu_options(configuration.cpu_options, resolved, version)
     if options.align_by_socket and configuration.topology_policy is TopologyPolicy.SINGLE_NUMA_NODE:
         raise StartError(
             "Topolgy manager single-numa-node policy is incompatible with CPUManager align-by-socket policy option"

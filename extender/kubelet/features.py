@@ -22,11 +22,12 @@ class Stage(Enum):
 
     ALPHA = "AllAlpha"
     BETA = "AllBeta"
-    LOCKED = "GA"
+    STABLE = "GA"
+    LOCKED = "locked"
 
 
 _ON, _OFF = True, False
-_ALPHA, _BETA, _LOCKED = Stage.ALPHA, Stage.BETA, Stage.LOCKED
+_ALPHA, _BETA, _STABLE, _LOCKED = Stage.ALPHA, Stage.BETA, Stage.STABLE, Stage.LOCKED
 _V35, _V36, _V37 = Version.V1_35, Version.V1_36, Version.V1_37
 
 
@@ -41,19 +42,19 @@ _GATES: dict[str, dict[Version, tuple[bool, Stage]]] = {
     "PodLevelResourcesFixDefaulting": {_V37: (_ON, _BETA)},
     "InPlacePodVerticalScaling": _same(_ON, _LOCKED),
     "InPlacePodLevelResourcesVerticalScaling": {_V35: (_OFF, _ALPHA), _V36: (_ON, _BETA), _V37: (_ON, _BETA)},
+    "NodeDeclaredFeatures": {_V35: (_OFF, _ALPHA), _V36: (_ON, _BETA), _V37: (_ON, _LOCKED)},
     "CPUManagerPolicyOptions": _same(_ON, _LOCKED),
     "CPUManagerPolicyBetaOptions": _same(_ON, _BETA),
     "CPUManagerPolicyAlphaOptions": _same(_OFF, _ALPHA),
-    "TopologyManagerPolicyOptions": _same(_ON, _LOCKED),
-    "TopologyManagerPolicyBetaOptions": _same(_ON, _BETA),
-    "TopologyManagerPolicyAlphaOptions": _same(_OFF, _ALPHA),
+    "TopologyManagerPolicyOptions": {_V35: (_ON, _STABLE), _V36: (_ON, _LOCKED), _V37: (_ON, _LOCKED)},
 }
-_DEPENDENCIES = {
-    "PodLevelResourceManagers": "PodLevelResources",
-    "PodLevelResourcesFixKubeletQOSClass": "PodLevelResources",
-    "PodLevelResourcesFixDefaulting": "PodLevelResources",
-    "InPlacePodLevelResourcesVerticalScaling": "PodLevelResources",
-}
+_DEPENDENCIES = (
+    ("PodLevelResourceManagers", "PodLevelResources"),
+    ("PodLevelResourcesFixKubeletQOSClass", "PodLevelResources"),
+    ("PodLevelResourcesFixDefaulting", "PodLevelResources"),
+    ("InPlacePodLevelResourcesVerticalScaling", "PodLevelResources"),
+    ("InPlacePodLevelResourcesVerticalScaling", "NodeDeclaredFeatures"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +66,7 @@ class Gates:
     fix_kubelet_qos_class: bool
     cpu_beta_options: bool
     cpu_alpha_options: bool
-    topology_beta_options: bool
-    topology_alpha_options: bool
+    topology_options: bool
 
 
 def gates(version: Version, overrides: Mapping[str, bool]) -> Gates:
@@ -91,7 +91,7 @@ def gates(version: Version, overrides: Mapping[str, bool]) -> Gates:
                 f"cannot set feature gate {name} to {_go(not default)}, feature is locked to {_go(default)}"
             )
         enabled[name] = chosen
-    for name, needed in _DEPENDENCIES.items():
+    for name, needed in _DEPENDENCIES:
         if enabled.get(name) and not enabled[needed]:
             raise StartError(f"{name} is enabled, but depends on features that are disabled: [{needed}]")
     return Gates(
@@ -100,8 +100,7 @@ def gates(version: Version, overrides: Mapping[str, bool]) -> Gates:
         fix_kubelet_qos_class=enabled.get("PodLevelResourcesFixKubeletQOSClass", False),
         cpu_beta_options=enabled["CPUManagerPolicyBetaOptions"],
         cpu_alpha_options=enabled["CPUManagerPolicyAlphaOptions"],
-        topology_beta_options=enabled["TopologyManagerPolicyBetaOptions"],
-        topology_alpha_options=enabled["TopologyManagerPolicyAlphaOptions"],
+        topology_options=enabled["TopologyManagerPolicyOptions"],
     )
 
 

@@ -14,6 +14,7 @@ from enum import Enum
 
 from extender.kubelet.errors import StartError
 from extender.kubelet.features import Gates
+from extender.model.configuration import Version
 
 DEFAULT_MAX_ALLOWABLE_NUMA_NODES = 8
 """The kubelet's own limit: above it "a state explosion" of masks would stop it."""
@@ -45,6 +46,7 @@ _CPU_LEVELS = {
     STRICT_RESERVATION: Level.STABLE,
     PREFER_UNCORE: Level.STABLE,
 }
+_LEVELS_BEFORE_1_36 = {**_CPU_LEVELS, PREFER_UNCORE: Level.BETA}
 _FORBIDDEN_PAIRS = (
     (FULL_PCPUS_ONLY, DISTRIBUTE_ACROSS_CORES),
     (DISTRIBUTE_ACROSS_NUMA, DISTRIBUTE_ACROSS_CORES),
@@ -73,16 +75,17 @@ class TopologyOptions:
     max_allowable_numa_nodes: int = DEFAULT_MAX_ALLOWABLE_NUMA_NODES
 
 
-def cpu_options(configured: Mapping[str, str], gates: Gates) -> CpuOptions:
+def cpu_options(configured: Mapping[str, str], gates: Gates, version: Version) -> CpuOptions:
     """
     Reads cpuManagerPolicyOptions.
 
     Raises:
         StartError: an unknown or gated option, a value that is no boolean, or a forbidden pair.
     """
+    levels = _CPU_LEVELS if version >= Version.V1_36 else _LEVELS_BEFORE_1_36
     chosen = {}
     for name, value in configured.items():
-        level = _CPU_LEVELS.get(name)
+        level = levels.get(name)
         if level is None:
             raise StartError(f'unknown CPU Manager Policy option: "{name}"')
         if (level is Level.ALPHA and not gates.cpu_alpha_options) or (
@@ -105,13 +108,15 @@ def cpu_options(configured: Mapping[str, str], gates: Gates) -> CpuOptions:
     )
 
 
-def topology_options(configured: Mapping[str, str]) -> TopologyOptions:
+def topology_options(configured: Mapping[str, str], gates: Gates) -> TopologyOptions:
     """
     Reads topologyManagerPolicyOptions; both options are stable in every minor that the twin knows.
 
     Raises:
         StartError: an unknown option, or a value that is no boolean or no integer of at least 8.
     """
+    if configured and not gates.topology_options:
+        raise StartError("topology manager policy options not enabled, but options provided")
     closest, limit = False, DEFAULT_MAX_ALLOWABLE_NUMA_NODES
     for name, value in configured.items():
         if name == "prefer-closest-numa-nodes":

@@ -63,7 +63,11 @@ def pod_request(pod: Pod, gates: Gates, version: Version) -> PodRequest:
     """Returns what the pod asks of the managers of a kubelet with these gates."""
     budgeted = has_pod_level_resources(pod)
     managed = gates.pod_level_resource_managers and budgeted
-    skipped = budgeted and not (gates.pod_level_resource_managers and gates.pod_level_resources)
+    skipped = budgeted and (
+        not (gates.pod_level_resource_managers and gates.pod_level_resources)
+        if version >= Version.V1_36
+        else gates.pod_level_resources
+    )
     guaranteed = (pod.qos or qos(pod, gates, version)) is QoS.GUARANTEED
     containers = tuple(_container_request(container, guaranteed, managed) for container in pod.containers)
     budget = pod.resources.requests if managed and pod.resources is not None else None

@@ -9,6 +9,7 @@ apis/config/validation/validation_reserved_memory.go.
 from __future__ import annotations
 
 import re
+import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -116,10 +117,14 @@ def _eviction(machine: Machine, thresholds: Mapping[str, str] | None) -> int:
         return 0
     percent = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)%", text)
     if percent:
-        # The one float of the law: GetThresholdQuantity multiplies 32-bit floats into a 64-bit product.
+        # The kubelet keeps the percentage as a 32-bit float and multiplies as 64-bit ones (GetThresholdQuantity).
         total = sum(zone.memory for zone in machine.zones)
-        return int(total * (float(percent[1]) / 100)) * NANO
+        return int(total * _float32(_float32(float(percent[1])) / 100)) * NANO
     try:
         return parse(text).nanos
     except QuantityError as error:
         raise StartError(f"evictionHard memory.available: {error}") from error
+
+
+def _float32(value: float) -> float:
+    return float(struct.unpack("f", struct.pack("f", value))[0])
