@@ -1,0 +1,93 @@
+//go:build kube134
+
+package kubelet
+
+import (
+	_ "unsafe" // for go:linkname
+
+	cadvisor "github.com/google/cadvisor/info/v1"
+	v1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	pluginapi "k8s.io/kubelet/pkg/apis/deviceplugin/v1beta1"
+	"k8s.io/kubernetes/pkg/kubelet/cm/cpumanager"
+	cpustate "k8s.io/kubernetes/pkg/kubelet/cm/cpumanager/state"
+	"k8s.io/kubernetes/pkg/kubelet/cm/cpumanager/topology"
+	"k8s.io/kubernetes/pkg/kubelet/cm/devicemanager"
+	plugin "k8s.io/kubernetes/pkg/kubelet/cm/devicemanager/plugin/v1beta1"
+	"k8s.io/kubernetes/pkg/kubelet/cm/memorymanager"
+	memorystate "k8s.io/kubernetes/pkg/kubelet/cm/memorymanager/state"
+	"k8s.io/kubernetes/pkg/kubelet/cm/topologymanager"
+	"k8s.io/kubernetes/pkg/kubelet/lifecycle"
+	"k8s.io/utils/cpuset"
+)
+
+// Version is the Kubernetes minor whose code this program holds.
+const Version = "1.34"
+
+// MachineInfo is cAdvisor's description of a machine.
+type MachineInfo = cadvisor.MachineInfo
+
+//go:linkname newManagerImpl k8s.io/kubernetes/pkg/kubelet/cm/devicemanager.newManagerImpl
+func newManagerImpl(string, []cadvisor.Node, topologymanager.Store) (*devicemanager.ManagerImpl, error)
+
+func newTopologyManager(machine *MachineInfo, c *settings) (topologymanager.Manager, error) {
+	return topologymanager.NewManager(machine.Topology, c.TopologyManagerPolicy, c.TopologyManagerScope, c.topologyOptions)
+}
+
+func newDeviceManager(socket string, machine *MachineInfo, store topologymanager.Store) (*devicemanager.ManagerImpl, error) {
+	return newManagerImpl(socket, machine.Topology, store)
+}
+
+func newCPUManager(machine *MachineInfo, c *settings, store topologymanager.Store) (cpumanager.Manager, error) {
+	return cpumanager.NewManager(c.CPUManagerPolicy, c.CPUManagerPolicyOptions, c.CPUManagerReconcilePeriod.Duration,
+		machine, c.reservedCPUs, c.reservation, "", store)
+}
+
+func newMemoryManager(machine *MachineInfo, c *settings, store topologymanager.Store) (memorymanager.Manager, error) {
+	return memorymanager.NewManager(silentContext, c.MemoryManagerPolicy, machine, c.reservation, c.ReservedMemory, "", store)
+}
+
+func newCPUState() cpustate.State { return cpustate.NewMemoryState() }
+
+func startCPUPolicy(policy cpumanager.Policy, state cpustate.State) error {
+	return policy.Start(silentContext, state)
+}
+
+func startMemoryPolicy(policy memorymanager.Policy, state memorystate.State) error {
+	return policy.Start(silentContext, state)
+}
+
+func addHintProvider(topology topologymanager.Manager, provider topologymanager.HintProvider) {
+	topology.AddHintProvider(provider)
+}
+
+func admit(topology topologymanager.Manager, pod *v1.Pod) lifecycle.PodAdmitResult {
+	return topology.Admit(&lifecycle.PodAdmitAttributes{Pod: pod})
+}
+
+// preStartContainer is internalContainerLifecycleImpl.PreStartContainer, whose type is not exported.
+func (n *Node) preStartContainer(pod *v1.Pod, container *v1.Container, id string) {
+	n.cpu.AddContainer(pod, container, id)
+	n.memory.AddContainer(silentContext, pod, container, id)
+	n.topology.AddContainer(pod, container, id)
+}
+
+func connectPlugin(devices *devicemanager.ManagerImpl, resource string, p plugin.DevicePlugin) error {
+	return devices.PluginConnected(resource, p)
+}
+
+func reportDevices(devices *devicemanager.ManagerImpl, resource string, response *pluginapi.ListAndWatchResponse) {
+	devices.PluginListAndWatchReceiver(resource, response)
+}
+
+func discover(machine *MachineInfo) (*topology.CPUTopology, error) {
+	return topology.Discover(machine)
+}
+
+// roundReservedCPU does nothing: the parts of a thousandth count up to 1.36.
+func roundReservedCPU(*resource.Quantity) {}
+
+// There are no pod-level managers in 1.34.
+func podCPUs(cpustate.Reader) map[string]cpuset.CPUSet { return nil }
+
+func podMemory(memorystate.Reader, string) []memorystate.Block { return nil }
