@@ -50,7 +50,7 @@ func newMemoryManager(machine *MachineInfo, c *settings, store topologymanager.S
 func newCPUState() cpustate.State { return cpustate.NewMemoryState() }
 
 func startCPUPolicy(policy cpumanager.Policy, state cpustate.State) error {
-	return policy.Start(silentContext, state)
+	return policy.Start(state)
 }
 
 func startMemoryPolicy(policy memorymanager.Policy, state memorystate.State) error {
