@@ -19,6 +19,7 @@ type options struct {
 	workers int
 	timeout time.Duration
 	state   bool
+	files   bool
 	worker  bool
 	version bool
 }
@@ -28,6 +29,7 @@ func main() {
 	flag.IntVar(&o.workers, "workers", 1, "cases answered at the same time")
 	flag.DurationVar(&o.timeout, "timeout", 10*time.Second, "time one step may take before the answer is an error")
 	flag.BoolVar(&o.state, "state", false, "print with every verdict what the managers hold after the step")
+	flag.BoolVar(&o.files, "files", false, "let the CPU and memory managers start themselves and keep files (slow)")
 	flag.BoolVar(&o.worker, "worker", false, "answer in this process (used by the supervisor)")
 	flag.BoolVar(&o.version, "version", false, "print the Kubernetes version of this judge and end")
 	flag.Parse()

@@ -114,7 +114,8 @@ func (p *post) hire() error {
 	if err != nil {
 		return err
 	}
-	p.process = exec.Command(program, "-worker", fmt.Sprintf("-timeout=%s", p.timeout), fmt.Sprintf("-state=%t", p.state))
+	p.process = exec.Command(program, "-worker", fmt.Sprintf("-timeout=%s", p.timeout),
+		fmt.Sprintf("-state=%t", p.state), fmt.Sprintf("-files=%t", p.files))
 	// One case at a time: a second thread would only collect garbage.
 	p.process.Env = append(os.Environ(), "GOMAXPROCS=1", "GOGC=400")
 	p.stderr = &tail{}

@@ -85,7 +85,11 @@ func (w *worker) judge(line []byte) (answer replay.Answer) {
 
 func (w *worker) replay(c *replay.Case) ([]replay.Verdict, error) {
 	w.setDeadline(time.Now().Add(w.timeout))
-	node, err := kubelet.NewNode(c, w.scratch)
+	directory, err := w.directory()
+	if err != nil {
+		return nil, err
+	}
+	node, err := kubelet.NewNode(c, directory, w.files)
 	if err != nil {
 		return nil, err
 	}
@@ -108,6 +112,14 @@ func (w *worker) replay(c *replay.Case) ([]replay.Verdict, error) {
 		}
 	}
 	return verdicts, nil
+}
+
+// directory is one for all cases, or one for each when the managers read what they find there.
+func (w *worker) directory() (string, error) {
+	if w.files {
+		return os.MkdirTemp(w.scratch, "case-")
+	}
+	return w.scratch, nil
 }
 
 func (w *worker) setDeadline(deadline time.Time) {

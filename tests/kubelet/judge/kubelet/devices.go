@@ -7,15 +7,12 @@ import (
 
 	"google.golang.org/grpc"
 	pluginapi "k8s.io/kubelet/pkg/apis/deviceplugin/v1beta1"
-	"k8s.io/kubernetes/pkg/kubelet/checkpointmanager"
-	"k8s.io/kubernetes/pkg/kubelet/checkpointmanager/errors"
 
 	"numa-extender/judge/replay"
 )
 
 // registerDevices plays one plugin a resource: it connects and reports its devices, without a socket between.
 func (n *Node) registerDevices(devices map[string][]replay.Device) error {
-	set(n.devices, "checkpointManager", checkpointmanager.CheckpointManager(noCheckpoint{}))
 	for resource, list := range devices {
 		if err := connectPlugin(n.devices, resource, devicePlugin{resource: resource}); err != nil {
 			return fmt.Errorf("devices: %s: %w", resource, err)
@@ -87,13 +84,3 @@ func (devicePlugin) Allocate(_ context.Context, request *pluginapi.AllocateReque
 	}
 	return response, nil
 }
-
-// noCheckpoint keeps the device manager from writing a file at every allocation.
-type noCheckpoint struct{}
-
-func (noCheckpoint) CreateCheckpoint(string, checkpointmanager.Checkpoint) error { return nil }
-func (noCheckpoint) GetCheckpoint(string, checkpointmanager.Checkpoint) error {
-	return errors.ErrCheckpointNotFound
-}
-func (noCheckpoint) RemoveCheckpoint(string) error      { return nil }
-func (noCheckpoint) ListCheckpoints() ([]string, error) { return nil, nil }

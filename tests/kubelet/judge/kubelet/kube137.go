@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/klog/v2"
 	pluginapi "k8s.io/kubelet/pkg/apis/deviceplugin/v1beta1"
+	"k8s.io/kubernetes/pkg/kubelet/cm/containermap"
 	"k8s.io/kubernetes/pkg/kubelet/cm/cpumanager"
 	cpustate "k8s.io/kubernetes/pkg/kubelet/cm/cpumanager/state"
 	"k8s.io/kubernetes/pkg/kubelet/cm/cpumanager/topology"
@@ -39,13 +40,21 @@ func newDeviceManager(socket string, machine *MachineInfo, store topologymanager
 	return newManagerImpl(silent, socket, machine.Topology, store)
 }
 
-func newCPUManager(machine *MachineInfo, c *settings, store topologymanager.Store) (cpumanager.Manager, error) {
+func newCPUManager(
+	machine *MachineInfo, c *settings, directory string, store topologymanager.Store,
+) (cpumanager.Manager, error) {
 	return cpumanager.NewManager(silent, c.CPUManagerPolicy, c.CPUManagerPolicyOptions, c.CPUManagerReconcilePeriod.Duration,
-		machine, c.reservedCPUs, c.reservation, "", store)
+		machine, c.reservedCPUs, c.reservation, directory, store)
 }
 
-func newMemoryManager(machine *MachineInfo, c *settings, store topologymanager.Store) (memorymanager.Manager, error) {
-	return memorymanager.NewManager(silent, c.MemoryManagerPolicy, machine, c.reservation, c.ReservedMemory, "", store)
+func newMemoryManager(
+	machine *MachineInfo, c *settings, directory string, store topologymanager.Store,
+) (memorymanager.Manager, error) {
+	return memorymanager.NewManager(silent, c.MemoryManagerPolicy, machine, c.reservation, c.ReservedMemory, directory, store)
+}
+
+func startCPUManager(manager cpumanager.Manager, pods cpumanager.ActivePodsFunc) error {
+	return manager.Start(silentContext, pods, ready{}, noStatus{}, nil, containermap.NewContainerMap())
 }
 
 func newCPUState() cpustate.State { return cpustate.NewMemoryState(silent) }
