@@ -1,0 +1,148 @@
+"""
+One pod asked of many nodes: the kubelet's law on each node's snapshot, remembered while the snapshot stands.
+
+A snapshot is a value; what it remembers only saves repeating the law, so threads may share it without a lock.
+Pods that differ in nothing that admission reads have one shape, and one answer on one snapshot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from extender.kubelet.admission import Kubelet, admit, settled
+from extender.kubelet.device_manager import available_by_zone, healthy_ids
+from extender.kubelet.errors import KubeletCrash
+from extender.model.configuration import Amounts
+from extender.model.pod import Pod, Resources
+from extender.model.room import Room
+from extender.model.state import NodeState
+from extender.model.verdict import Verdict
+
+Shape = Hashable
+"""All of a pod that admission reads, apart from its name and uid."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """What one kubelet would say to one pod."""
+
+    verdict: Verdict | None
+    """None where the kubelet would not answer at all."""
+    state: NodeState
+    """The node's state afterwards."""
+    crash: str = ""
+    """How the kubelet would panic or hang, where it would."""
+    crowded: bool = False
+    """Whether it is only so because of pods that are possibly on their way."""
+
+    @property
+    def admit(self) -> bool:
+        """Whether the kubelet will admit the pod."""
+        return self.verdict is not None and self.verdict.admit
+
+
+class Snapshot:
+    """One node as its kubelet's next admission will find it."""
+
+    __slots__ = ("_after", "_fits", "_rooms", "kubelet", "state")
+
+    def __init__(self, kubelet: Kubelet, state: NodeState) -> None:
+        self.kubelet = kubelet
+        self.state = state
+        self._fits: dict[Shape, Fit] = {}
+        self._after: dict[str, Snapshot] = {}
+        self._rooms: tuple[Room, ...] | None = None
+
+    @property
+    def rooms(self) -> tuple[Room, ...]:
+        """What each zone has left."""
+        if self._rooms is None:
+            self._rooms = rooms(self.kubelet, self.state)
+        return self._rooms
+
+    def fit(self, pod: Pod, shape: Shape) -> Fit:
+        """Returns what the kubelet would say to a pod that is not on the node yet."""
+        known = self._fits.get(shape)
+        if known is None:
+            known = self._fits[shape] = self._admit(pod)
+        return known
+
+    def after(self, pod: Pod) -> Snapshot:
+        """Returns the snapshot that the admission of a pod, or its refusal, leaves behind."""
+        known = self._after.get(pod.uid)
+        if known is None:
+            known = self._after[pod.uid] = Snapshot(self.kubelet, self._admit(pod).state)
+        return known
+
+    def _admit(self, pod: Pod) -> Fit:
+        try:
+            return Fit(*admit(self.kubelet, self.state, pod))
+        except KubeletCrash as crash:
+            return Fit(None, self.state, str(crash))
+
+
+def fit(snapshot: Snapshot, pod: Pod, shape: Shape, possibly: Sequence[Pod] = ()) -> Fit:
+    """
+    Returns what the kubelet would say, whether or not the pods that are possibly on their way get there first.
+
+    A pod fits only if it is admitted both on the node as known and after all of those; the answer is the first
+    refusal, or what the pod gets on the node as known.
+    """
+    alone = snapshot.fit(pod, shape)
+    if not alone.admit or not possibly:
+        return alone
+    crowded = snapshot
+    for other in possibly:
+        crowded = crowded.after(other)
+    then = crowded.fit(pod, shape)
+    return alone if then.admit else replace(then, crowded=True)
+
+
+def rooms(kubelet: Kubelet, state: NodeState) -> tuple[Room, ...]:
+    """Returns what each zone of a node has and has left for exclusive use, as its kubelet's next admission finds it."""
+    state = settled(kubelet, state)
+    tables: dict[str, tuple[Mapping[int, int], Mapping[int, int]]] = {}
+    if kubelet.cpu:
+        tables["cpu"] = kubelet.cpu.available_by_zone(kubelet.cpu.initial()), kubelet.cpu.available_by_zone(state.cpu)
+    if kubelet.memory:
+        for type_ in sorted({type_ for table in kubelet.memory.allocatable.values() for type_ in table}):
+            tables[type_] = (
+                {zone: table.get(type_, 0) for zone, table in kubelet.memory.allocatable.items()},
+                {zone: memory.free.get(type_, 0) for zone, memory in state.memory.zones.items()},
+            )
+    for resource in state.device.reported:
+        healthy = _near(state, resource, kubelet.device.zones)
+        tables[resource] = healthy, available_by_zone(state.device, resource, kubelet.device.zones)
+    return tuple(
+        Room(
+            zone.id,
+            {resource: every[zone.id] for resource, (every, _) in tables.items() if zone.id in every},
+            {resource: free[zone.id] for resource, (_, free) in tables.items() if zone.id in free},
+        )
+        for zone in kubelet.machine.zones
+    )
+
+
+def _near(state: NodeState, resource: str, zones: Iterable[int]) -> dict[int, int]:
+    """Zone id to how many healthy devices are near it."""
+    healthy = healthy_ids(state.device, resource)
+    near = [device.zones for device in state.device.reported[resource] if device.id in healthy]
+    return {zone: sum(mask >> zone & 1 for mask in near) for zone in zones}
+
+
+def shape_of(pod: Pod) -> Shape:
+    """Returns a pod's shape."""
+    return (
+        pod.qos,
+        pod.resources and _resources(pod.resources),
+        tuple((container.name, container.kind, _resources(container.resources)) for container in pod.containers),
+    )
+
+
+def _resources(resources: Resources) -> Hashable:
+    return _amounts(resources.requests), _amounts(resources.limits)
+
+
+def _amounts(amounts: Amounts) -> Hashable:
+    return tuple(sorted(amounts.items(), key=lambda item: item[0]))

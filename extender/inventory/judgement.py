@@ -1,0 +1,50 @@
+"""One pod on one node: the kubelet's verdict where the node is known, the operator's rule where it is not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from extender.fleet import Fit, Shape, fit
+from extender.inventory.node import Knowledge, Node, forgotten
+from extender.inventory.rules import Rules, StaleReports, UnknownNodes
+from extender.model.pod import Pod
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """Whether a node is let through for a pod, and on what ground."""
+
+    node: Node
+    """The node as it was known when it was judged."""
+    fits: bool
+    fit: Fit | None = None
+    """The law's answer; None where a rule decided."""
+    possibly: int = 0
+    """How many pods that may be on their way to the node were counted as being there."""
+
+    @property
+    def knowledge(self) -> Knowledge:
+        """How well the node was known."""
+        return self.node.knowledge
+
+
+def judge(node: Node, pod: Pod, shape: Shape, rules: Rules, possibly: Sequence[Pod] = ()) -> Judgement:
+    """
+    Judges a pod on a node.
+
+    Args:
+        node: what is known of the node.
+        pod: the pod; an earlier assumption of itself does not count against it.
+        shape: the pod's shape.
+        rules: what to do where knowledge is missing.
+        possibly: other pods that may be on their way to the node.
+    """
+    if pod.uid in node.held:
+        node = forgotten(node, pod.uid)
+    if node.snapshot is None:
+        return Judgement(node, fits=rules.unknown_nodes is UnknownNodes.PASS)
+    if node.stale and rules.stale_reports is not StaleReports.PESSIMISTIC:
+        return Judgement(node, fits=rules.stale_reports is StaleReports.PASS)
+    answer = fit(node.snapshot, pod, shape, possibly)
+    return Judgement(node, fits=answer.admit, fit=answer, possibly=len(possibly))

@@ -1,0 +1,196 @@
+"""
+All nodes, as of now: the one place that changes, and the only one that is written to.
+
+News and questions come from several threads. Each piece of news replaces the value of the nodes that it concerns,
+under a lock that is held for computation only; questions read those values without a lock. Times are seconds of a
+monotonic clock, which the caller reads.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from extender.fleet import Shape
+from extender.inventory import node as nodes
+from extender.inventory.judgement import Judgement, judge
+from extender.inventory.node import Knowledge, Node
+from extender.inventory.rules import Assume, Rules
+from extender.model.observed import ObservedPod
+from extender.model.pod import Pod
+from extender.model.report import Report
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A pod that filter let through and that is not bound yet, as far as we know."""
+
+    pod: Pod
+    nodes: frozenset[str]
+    """Where it may be bound."""
+    until: float
+
+
+class Inventory:
+    """What is known of every node."""
+
+    def __init__(self, rules: Rules | None = None) -> None:
+        self.rules = rules or Rules()
+        self._lock = threading.Lock()
+        self._nodes: dict[str, Node] = {}
+        self._where: dict[str, str] = {}
+        """Pod uid to the node that holds it."""
+        self._waiting: dict[str, Pod] = {}
+        """Pods that are not bound, by uid: what bind asks for is named by uid alone."""
+        self._answered: tuple[Answered, ...] = ()
+
+    # --- questions: no lock
+
+    def node(self, name: str) -> Node:
+        """Returns what is known of a node, which may be nothing."""
+        return self._nodes.get(name) or Node(name)
+
+    def all_nodes(self) -> list[Node]:
+        """Returns all nodes of which anything is known, by name."""
+        return sorted(self._nodes.values(), key=lambda node: node.name)
+
+    def waiting(self, uid: str) -> Pod | None:
+        """Returns a pod that is not bound yet."""
+        return self._waiting.get(uid)
+
+    def judge(self, name: str, pod: Pod, shape: Shape) -> Judgement:
+        """Judges a pod on a node; pods that may be on their way there count, the pod itself does not."""
+        possibly = [other.pod for other in self._answered if name in other.nodes and other.pod.uid != pod.uid]
+        return judge(self.node(name), pod, shape, self.rules, possibly)
+
+    def count_nodes(self) -> Mapping[str, int]:
+        """Returns how many nodes are known how well."""
+        found = Counter(node.knowledge for node in list(self._nodes.values()))
+        return {str(knowledge): found[knowledge] for knowledge in Knowledge}
+
+    def count_pods(self) -> Mapping[str, int]:
+        """Returns how many pods are known how: in a report, bound since, assumed bound, let through."""
+        found: Counter[str] = Counter(answered=len(self._answered))
+        for node in list(self._nodes.values()):
+            found.update(nodes.standings(node))
+        return {standing: found[standing] for standing in ("reported", "pending", "assumed", "answered")}
+
+    # --- news of nodes and reports
+
+    def nodes_listed(self, names: Iterable[str]) -> None:
+        """Takes these as the names of all Node objects."""
+        listed = set(names)
+        with self._lock:
+            for name in listed | self._nodes.keys():
+                self._change(name, lambda node: nodes.listed(node, known=node.name in listed))
+
+    def node_listed(self, name: str, *, known: bool) -> None:
+        """Takes note that a Node object exists, or is gone."""
+        with self._lock:
+            self._change(name, lambda node: nodes.listed(node, known=known))
+
+    def reported(self, report: Report, now: float, age: float = 0.0) -> None:
+        """Takes a node's report in; ``age`` as in ``extender.inventory.node.reported``."""
+        with self._lock:
+            self._change(report.node, lambda node: nodes.reported(node, report, now, age))
+
+    def unreported(self, name: str, fault: str = nodes.NO_REPORT) -> None:
+        """Takes note that a node has no report that can be used, and why."""
+        with self._lock:
+            self._change(name, lambda node: nodes.unreported(node, fault))
+
+    def only_reports_of(self, names: Iterable[str]) -> None:
+        """Takes note that no node but these has a report."""
+        kept = set(names)
+        with self._lock:
+            for name in [name for name, node in self._nodes.items() if node.report is not None and name not in kept]:
+                self._change(name, nodes.unreported)
+
+    # --- news of pods
+
+    def pods_observed(self, seen: Iterable[ObservedPod]) -> None:
+        """Takes these as all pods that exist."""
+        seen = list(seen)
+        exist = {one.pod.uid for one in seen}
+        with self._lock:
+            for uid in [uid for uid in self._where if uid not in exist]:
+                self._depart(uid)
+            self._waiting.clear()
+            for one in seen:
+                self._observe(one)
+
+    def pod_observed(self, seen: ObservedPod) -> None:
+        """Takes in a pod that is new or changed."""
+        with self._lock:
+            self._observe(seen)
+
+    def pod_departed(self, uid: str) -> None:
+        """Takes note that a pod was deleted."""
+        with self._lock:
+            self._depart(uid)
+
+    # --- our own doing
+
+    def answered(self, pod: Pod, let_through: Iterable[str], now: float) -> None:
+        """Notes where a pod was let through to, in place of an earlier note; nothing where bind tells it exactly."""
+        if self.rules.assume is Assume.FILTER:
+            with self._lock:
+                others = tuple(one for one in self._answered if one.pod.uid != pod.uid)
+                mine = Answered(pod, frozenset(let_through), now + self.rules.answered_seconds)
+                self._answered = (*others, mine) if mine.nodes else others
+
+    def assume(self, name: str, pod: Pod, shape: Shape, now: float) -> Judgement:
+        """Judges a pod on a node once more and, if it fits, counts it as being there from now on: in one step."""
+        with self._lock:
+            judgement = judge(self.node(name), pod, shape, self.rules)
+            if judgement.fits:
+                self._change(name, lambda node: nodes.assumed(node, pod, now + self.rules.assumed_seconds))
+                self._where[pod.uid] = name
+        return judgement
+
+    def forget(self, name: str, uid: str) -> None:
+        """Takes an assumed binding back, unless the API server has shown it by now."""
+        with self._lock:
+            held = self.node(name).held.get(uid)
+            if held is not None and held.until is not None:
+                self._change(name, lambda node: nodes.forgotten(node, uid))
+                self._where.pop(uid, None)
+
+    def tick(self, now: float) -> None:
+        """Lets time pass: what was only assumed or possible is given up, silent exporters are noticed."""
+        with self._lock:
+            self._answered = tuple(one for one in self._answered if one.until > now)
+            for name in list(self._nodes):
+                self._change(name, lambda node: nodes.aged(node, now, self.rules.stale_seconds))
+
+    # --- under the lock
+
+    def _change(self, name: str, change: Callable[[Node], Node]) -> None:
+        before = self.node(name)
+        after = change(before)
+        if after.listed or after.report is not None or after.held or after.fault not in {"", nodes.NO_REPORT}:
+            self._nodes[name] = after
+        else:
+            self._nodes.pop(name, None)
+
+    def _observe(self, seen: ObservedPod) -> None:
+        uid = seen.pod.uid
+        if not seen.node:
+            self._waiting[uid] = seen.pod
+            return
+        self._waiting.pop(uid, None)
+        self._answered = tuple(one for one in self._answered if one.pod.uid != uid)
+        elsewhere = self._where.get(uid)
+        if elsewhere not in {None, seen.node}:
+            self._change(elsewhere, lambda node: nodes.forgotten(node, uid))
+        self._where[uid] = seen.node
+        self._change(seen.node, lambda node: nodes.observed(node, seen))
+
+    def _depart(self, uid: str) -> None:
+        self._waiting.pop(uid, None)
+        self._answered = tuple(one for one in self._answered if one.pod.uid != uid)
+        name = self._where.pop(uid, None)
+        if name is not None:
+            self._change(name, lambda node: nodes.departed(node, uid))

@@ -1,0 +1,244 @@
+"""
+The only module that talks to the API server: who we are, list and watch, and the Binding.
+
+Authentication and transport are the official client's (kubeconfig, service account, exec plugins); objects stay
+what they are on the wire, parsed by orjson, because that client's typed models cost half a millisecond a pod and
+hold the interpreter lock while a verb waits. What an object means is for its reader, an ``ObjectReader``, to say.
+
+Source: https://kubernetes.io/docs/reference/using-api/api-concepts/ (efficient detection of changes, 410 Gone).
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+from collections.abc import Iterator, Mapping
+from http import HTTPStatus
+from typing import Any, Protocol
+from urllib.parse import urlencode
+
+import orjson
+import urllib3
+from kubernetes.client.configuration import Configuration
+from kubernetes.client.rest import RESTClientObject
+from kubernetes.config import ConfigException, load_incluster_config, load_kube_config
+
+from extender.metrics import Metrics
+
+log = logging.getLogger(__name__)
+
+PAGE = 500
+"""Objects per page of a list, as client-go asks."""
+WATCH_SECONDS = 290
+"""The API server ends a watch after this; a restart from the last version costs nothing."""
+SILENCE_SECONDS = 320
+"""A watch that has not ended by then is dead."""
+CALL_SECONDS = urllib3.Timeout(connect=5, read=30)
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.2, 15.0
+
+Object = dict[str, Any]
+
+
+class KubeError(Exception):
+    """The API server could not be reached or refused; the message is one sentence."""
+
+    def __init__(self, sentence: str, status: int | None = None) -> None:
+        super().__init__(sentence)
+        self.status = status
+        """HTTP status; None where it is unknown whether the call had an effect."""
+
+
+class ObjectReader(Protocol):
+    """What takes in the objects of one resource, in the order of the API server's events."""
+
+    resource: str
+    """Plural name, for logs and metrics."""
+
+    def replace(self, objects: list[Object]) -> None:
+        """Takes these objects as all that exist."""
+
+    def put(self, item: Object) -> None:
+        """Takes an object that is new or changed."""
+
+    def remove(self, item: Object) -> None:
+        """Takes note that an object is gone."""
+
+
+class Cluster:
+    """One API server."""
+
+    def __init__(self, configuration: Configuration) -> None:
+        self._configuration = configuration
+        self._pool = RESTClientObject(configuration).pool_manager
+
+    def list(self, path: str, page: int = PAGE) -> tuple[list[Object], str]:
+        """
+        Returns all objects of a collection and the version from which to watch.
+
+        Raises:
+            KubeError: if a page cannot be had; 410 if the list took so long that its continuation expired.
+        """
+        objects: list[Object] = []
+        query: dict[str, str | int] = {"limit": page}
+        while True:
+            document = self._json("GET", f"{path}?{urlencode(query)}")
+            objects += document.get("items") or []
+            metadata = document.get("metadata") or {}
+            if not metadata.get("continue"):
+                return objects, metadata.get("resourceVersion", "")
+            query["continue"] = metadata["continue"]
+
+    def watch(self, path: str, version: str) -> Iterator[Object]:
+        """
+        Yields the watch events of a collection after ``version`` until the server ends the watch.
+
+        Raises:
+            KubeError: if the watch cannot be had or breaks; 410 if the version is too old.
+        """
+        query = {
+            "watch": "1",
+            "resourceVersion": version,
+            "allowWatchBookmarks": "true",
+            "timeoutSeconds": WATCH_SECONDS,
+        }
+        timeout = urllib3.Timeout(connect=5, read=SILENCE_SECONDS)
+        response = self._request("GET", f"{path}?{urlencode(query)}", timeout=timeout, preload_content=False)
+        try:
+            for line in _lines(response):
+                event = orjson.loads(line)
+                if event["type"] == "ERROR":
+                    raise KubeError(event["object"].get("message", "the watch failed"), event["object"].get("code"))
+                yield event
+        except (urllib3.exceptions.HTTPError, OSError, orjson.JSONDecodeError) as error:
+            raise KubeError(f"the watch of {path} broke: {error}") from error
+        finally:
+            response.close()
+
+    def bind(self, namespace: str, name: str, binding: Mapping[str, Any]) -> None:
+        """
+        Posts a Binding.
+
+        Raises:
+            KubeError: if it was refused (with a status), or it is unknown whether it took effect (without).
+        """
+        self._json("POST", f"/api/v1/namespaces/{namespace}/pods/{name}/binding", orjson.dumps(binding))
+
+    def _json(self, method: str, path: str, body: bytes | None = None) -> Object:
+        response = self._request(method, path, body=body, timeout=CALL_SECONDS)
+        try:
+            return dict(orjson.loads(response.data))
+        except (orjson.JSONDecodeError, TypeError, ValueError) as error:
+            raise KubeError(f"{method} {path.partition('?')[0]}: the answer is no JSON object: {error}") from error
+
+    def _request(self, method: str, path: str, **options: Any) -> urllib3.BaseHTTPResponse:
+        headers = {"Accept": "application/json", "Content-Type": "application/json", **self._credentials()}
+        url = f"{self._configuration.host}{path}"
+        try:
+            response: urllib3.BaseHTTPResponse = self._pool.request(
+                method, url, headers=headers, retries=False, **options
+            )
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise KubeError(f"{method} {path.partition('?')[0]}: {error}") from error
+        if response.status >= HTTPStatus.BAD_REQUEST:
+            raise KubeError(f"{method} {path.partition('?')[0]}: {_message(response.data)}", response.status)
+        return response
+
+    def _credentials(self) -> dict[str, str]:
+        """The bearer token, renewed by the client where it has to be."""
+        token = self._configuration.auth_settings().get("BearerToken")
+        return {"Authorization": token["value"]} if token and token["value"] else {}
+
+
+def connect(kubeconfig: str = "") -> Cluster:
+    """
+    Returns the cluster of a kubeconfig file, or, without one, the cluster that this process runs in.
+
+    Raises:
+        KubeError: if there is no such configuration.
+    """
+    configuration = Configuration()
+    try:
+        if kubeconfig:
+            load_kube_config(config_file=kubeconfig, client_configuration=configuration)  # type: ignore[no-untyped-call]
+        else:
+            load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+    except (ConfigException, OSError) as error:
+        raise KubeError(f"no way to the API server ({kubeconfig or 'service account'}): {error}") from None
+    return Cluster(configuration)
+
+
+class Watch:
+    """One collection, listed and then watched for ever by a thread of its own."""
+
+    def __init__(self, cluster: Cluster, path: str, reader: ObjectReader, metrics: Metrics) -> None:
+        self.synced = threading.Event()
+        """Set once the first full list has been taken in."""
+        self.resource = reader.resource
+        self._cluster, self._path, self._reader, self._metrics = cluster, path, reader, metrics
+        self._version = ""
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"watch-{reader.resource}", daemon=True)
+
+    def start(self) -> None:
+        """Starts the thread."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Asks the thread to end; it does at its next event or pause."""
+        self._stop.set()
+
+    def _run(self) -> None:
+        pause = FIRST_PAUSE_SECONDS
+        while not self._stop.is_set():
+            try:
+                if not self._version:
+                    self._list()
+                self._follow()
+                why, pause = "closed", FIRST_PAUSE_SECONDS
+            except KubeError as error:
+                why = "expired" if error.status == HTTPStatus.GONE else "failed"
+                log.warning("watch interrupted", extra={"resource": self._reader.resource, "why": str(error)})
+            except Exception:  # a fault of ours must not freeze the inventory: everything is read anew
+                why = "expired"
+                log.exception("watch interrupted by a fault of the extender")
+            if why == "expired":
+                self._version = ""
+            if why != "closed":
+                self._stop.wait(pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, no secret
+                pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+            self._metrics.watch_restarts.labels(self._reader.resource, why).inc()
+
+    def _list(self) -> None:
+        objects, version = self._cluster.list(self._path)
+        self._reader.replace(objects)
+        self._metrics.watch_events.labels(self._reader.resource, "LISTED").inc(len(objects))
+        self._version = version
+        self.synced.set()
+
+    def _follow(self) -> None:
+        """Takes events in until the watch ends."""
+        for event in self._cluster.watch(self._path, self._version):
+            self._metrics.watch_events.labels(self._reader.resource, event["type"]).inc()
+            if event["type"] == "DELETED":
+                self._reader.remove(event["object"])
+            elif event["type"] in {"ADDED", "MODIFIED"}:
+                self._reader.put(event["object"])
+            self._version = event["object"]["metadata"]["resourceVersion"]
+            if self._stop.is_set():
+                return
+
+
+def _lines(response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
+    rest = b""
+    for chunk in response.stream(65_536):
+        *lines, rest = (rest + chunk).split(b"\n")
+        yield from filter(None, lines)
+
+
+def _message(data: bytes) -> str:
+    """The API server's own words, from a Status object where it sent one."""
+    try:
+        return str(orjson.loads(data)["message"])
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        return data[:200].decode(errors="replace")

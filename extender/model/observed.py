@@ -1,0 +1,24 @@
+"""
+A pod as the API server shows it: the pod itself and how far it has come.
+
+Source: core/v1 Pod, spec.nodeName and status.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from extender.model.pod import Pod
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedPod:
+    """One pod at one moment."""
+
+    pod: Pod
+    node: str = ""
+    """The node it is bound to; empty where it is not bound."""
+    terminal: bool = False
+    """Succeeded or Failed: what it held is freed by its kubelet's next admission."""
+    started: bool = False
+    """An app container of it has run, so its ordinary init containers are done."""

@@ -1,0 +1,139 @@
+"""
+The scheduler extender protocol, version 1: what kube-scheduler asks and what it wants to hear.
+
+The types have no JSON tags, so that requests carry Go's field names (``NodeNames``) and unused ones as null; Go reads
+either case and so do we. A list of names in an answer is never null: two nulls mean "no node and no reason".
+
+Source: k8s.io/kube-scheduler/extender/v1/types.go; k8s.io/kubernetes/pkg/scheduler/extender.go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from extender.model.pod import Pod
+from extender.wire import fields
+from extender.wire.fields import WireError
+from extender.wire.pod import pod_from_json
+
+Json = dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Args:
+    """ExtenderArgs: what filter and prioritize are asked."""
+
+    pod: Pod
+    names: Sequence[str]
+    """The nodes in question, in the scheduler's order."""
+    nodes: Mapping[str, object] | None = None
+    """The same as whole Node objects by name, with nodeCacheCapable false; None with true."""
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """ExtenderBindingArgs: which pod to bind to which node."""
+
+    name: str
+    namespace: str
+    uid: str
+    node: str
+
+
+def args_from_json(value: object) -> Args:
+    """
+    Reads ExtenderArgs.
+
+    Raises:
+        WireError: it names no pod or no nodes.
+    """
+    args = _any_case(value, "ExtenderArgs")
+    pod = pod_from_json(args.get("pod"), "Pod")
+    if args.get("nodenames") is not None:
+        return Args(pod, [fields.text(name, "NodeNames") for name in fields.sequence(args["nodenames"], "NodeNames")])
+    if args.get("nodes") is None:
+        raise WireError("NodeNames", None, "a list of names, and Nodes is no list of nodes either")
+    listed = fields.mapping(args["nodes"], "Nodes")
+    nodes = {_node_name(node): node for node in fields.sequence(listed.get("items"), "Nodes.items")}
+    return Args(pod, list(nodes), nodes)
+
+
+def binding_from_json(value: object) -> Binding:
+    """
+    Reads ExtenderBindingArgs.
+
+    Raises:
+        WireError: a part is missing.
+    """
+    args = _any_case(value, "ExtenderBindingArgs")
+    texts = {name: fields.text(args.get(name.lower()), name) for name in ("PodName", "PodNamespace", "PodUID", "Node")}
+    for name, text in texts.items():
+        if not text:
+            raise WireError(name, text, "a name")
+    return Binding(*texts.values())
+
+
+def filter_result(
+    args: Args, passed: Sequence[str], failed: Mapping[str, str], unresolvable: Mapping[str, str]
+) -> Json:
+    """
+    Writes ExtenderFilterResult.
+
+    Args:
+        args: the question, whose form the answer takes.
+        passed: names of the nodes let through.
+        failed: node to reason, where evicting pods might help.
+        unresolvable: node to reason, where it would not.
+    """
+    nodes = None if args.nodes is None else {"metadata": {}, "items": [args.nodes[name] for name in passed]}
+    return {
+        "Nodes": nodes,
+        "NodeNames": passed if args.nodes is None else None,
+        "FailedNodes": failed,
+        "FailedAndUnresolvableNodes": unresolvable,
+        "Error": "",
+    }
+
+
+def filter_error(sentence: str) -> Json:
+    """Writes an ExtenderFilterResult that fails the whole pod."""
+    return {
+        "Nodes": None,
+        "NodeNames": [],
+        "FailedNodes": {},
+        "FailedAndUnresolvableNodes": {},
+        "Error": sentence,
+    }
+
+
+def priorities(scores: Mapping[str, int]) -> list[Json]:
+    """Writes a HostPriorityList."""
+    return [{"Host": name, "Score": score} for name, score in scores.items()]
+
+
+def binding_result(error: str = "") -> Json:
+    """Writes ExtenderBindingResult; no error means bound."""
+    return {"Error": error}
+
+
+def binding_object(binding: Binding) -> Json:
+    """Writes the core/v1 Binding that makes it so."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Binding",
+        "metadata": {"name": binding.name, "namespace": binding.namespace, "uid": binding.uid},
+        "target": {"apiVersion": "v1", "kind": "Node", "name": binding.node},
+    }
+
+
+def _any_case(value: object, field: str) -> Mapping[str, object]:
+    """The fields of a Go struct, which match in any case, by lower-case name."""
+    if not isinstance(value, dict):
+        raise WireError(field, value, "an object")
+    return {name.lower(): each for name, each in fields.mapping(value, field).items()}
+
+
+def _node_name(node: object) -> str:
+    metadata = fields.mapping(fields.mapping(node, "Nodes.items").get("metadata"), "Nodes.items.metadata")
+    return fields.text(metadata.get("name"), "Nodes.items.metadata.name")
