@@ -53,13 +53,13 @@ class Quantity:
 
     @property
     def value(self) -> int:
-        """Whole units, rounded up (Quantity.Value)."""
-        return -(-self.nanos // NANO)
+        """Whole units, rounded away from zero (Quantity.Value)."""
+        return _ceil_away(self.nanos, NANO)
 
     @property
     def milli(self) -> int:
-        """Thousandths, rounded up (Quantity.MilliValue)."""
-        return -(-self.nanos // 10**6)
+        """Thousandths, rounded away from zero (Quantity.MilliValue)."""
+        return _ceil_away(self.nanos, 10**6)
 
     def __str__(self) -> str:
         return _canonical(self)

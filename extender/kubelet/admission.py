@@ -111,12 +111,12 @@ def _start_cpu_manager(
         return None
     if count is None:
         raise StartError("[cpumanager] unable to determine reserved CPU resources for static policy")
-    options = cpu_options(configuration.cpu_options, resolved, version)
-    if options.align_by_socket and configuration.topology_policy is TopologyPolicy.SINGLE_NUMA_NODE:
-        raise StartError(
-            "Topolgy manager single-numa-node policy is incompatible with CPUManager align-by-socket policy option"
-        )
     try:
+        options = cpu_options(configuration.cpu_options, resolved, version)
+        if options.align_by_socket and configuration.topology_policy is TopologyPolicy.SINGLE_NUMA_NODE:
+            raise StartError(
+                "Topolgy manager single-numa-node policy is incompatible with CPUManager align-by-socket policy option"
+            )
         return cpu_manager(
             topology,
             Assignment(topology, options, version),
@@ -124,8 +124,10 @@ def _start_cpu_manager(
             cpuset.parse(configuration.reserved_system_cpus),
             pod_level=resolved.pod_level_resource_managers,
         )
-    except (KubeletCrash, ZeroDivisionError) as crash:
-        raise StartError(str(crash)) from crash
+    except (StartError, KubeletCrash) as error:
+        raise StartError(f"new static policy error: {error}") from error
+    except ZeroDivisionError as crash:
+        raise StartError("panic: runtime error: integer divide by zero") from crash
 
 
 def initial(kubelet: Kubelet, devices: Devices | None = None) -> NodeState:

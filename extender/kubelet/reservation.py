@@ -61,9 +61,21 @@ def reservation(machine: Machine, configuration: KubeletConfiguration, online: i
     evicted = _eviction(machine, configuration.eviction_hard)
     sums = {CPU: system.get(CPU, 0) + kube.get(CPU, 0)}
     sums[MEMORY] = system.get(MEMORY, 0) + kube.get(MEMORY, 0) + evicted
+    _check_capacity(sums, {CPU: machine.cpus, MEMORY: sum(zone.memory for zone in machine.zones)})
     amounts = {name: Quantity(nanos, None, Format.BINARY_SI) for name, nanos in sums.items() if nanos}
     milli = amounts[CPU].milli if CPU in amounts else 0
     return Reservation(amounts, -(-milli // 1000) if CPU in amounts else None)
+
+
+def _check_capacity(sums: Mapping[str, int], capacity: Mapping[str, int]) -> None:
+    """A kubelet that is told to reserve more than there is does not start (validateNodeAllocatable)."""
+    for name, nanos in sums.items():
+        if nanos > capacity[name] * NANO:
+            raise StartError(
+                f'invalid Node Allocatable configuration. Resource "{name}" has a reservation of '
+                f"{Quantity(nanos, None, Format.BINARY_SI)} but capacity of {capacity[name]}. "
+                "Expected capacity >= reservation."
+            )
 
 
 def check_reserved_memory(reserved: Sequence[ReservedMemory]) -> None:
