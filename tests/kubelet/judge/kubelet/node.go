@@ -41,9 +41,9 @@ type Node struct {
 // NewNode makes and starts the managers; its error is the one that would keep the kubelet from starting. The managers
 // may write into the directory; with files they keep their state there.
 func NewNode(c *replay.Case, directory string, files bool) (*Node, error) {
-	machine := &MachineInfo{}
-	if err := json.Unmarshal(c.Machine, machine); err != nil {
-		return nil, fmt.Errorf("machine: %w", err)
+	machine, err := readMachine(c.Machine)
+	if err != nil {
+		return nil, err
 	}
 	settings, err := loadSettings(c.Kubelet, machine)
 	if err != nil {
@@ -60,6 +60,20 @@ func NewNode(c *replay.Case, directory string, files bool) (*Node, error) {
 		return nil, err
 	}
 	return n, n.registerDevices(c.Devices)
+}
+
+// readMachine reads cAdvisor's JSON; a zone with no distance in its list is one whose distances cAdvisor could not read.
+func readMachine(raw json.RawMessage) (*MachineInfo, error) {
+	machine := &MachineInfo{}
+	if err := json.Unmarshal(raw, machine); err != nil {
+		return nil, fmt.Errorf("machine: %w", err)
+	}
+	for i := range machine.Topology {
+		if len(machine.Topology[i].Distances) == 0 {
+			machine.Topology[i].Distances = nil
+		}
+	}
+	return machine, nil
 }
 
 // build follows container_manager_linux.go:NewContainerManager.
