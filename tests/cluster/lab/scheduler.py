@@ -1,0 +1,72 @@
+"""The real kube-scheduler on the configuration file that a user would take."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import urllib3
+import yaml
+
+from lab.control_plane import ControlPlane
+from lab.process import Process
+from lab.waiting import answers
+
+
+def scheduler(
+    control_plane: ControlPlane,
+    configuration: Path,
+    *,
+    extender_url: str | None,
+    name: str = "kube-scheduler",
+    changes: Mapping[str, Any] | None = None,
+    verbosity: int = 2,
+) -> Process:
+    """Prepares a scheduler. Of its configuration only this is replaced: see `in_the_lab`."""
+    workspace = control_plane.workspace
+    kubeconfig = control_plane.kubeconfig("system:kube-scheduler", "")
+    document = in_the_lab(yaml.safe_load(configuration.read_text()), kubeconfig, extender_url) | dict(changes or {})
+    path = workspace.folder / f"{name}.yaml"
+    path.write_text(yaml.safe_dump(document, sort_keys=False))
+    port = workspace.ports.take()
+    serving = control_plane.authority.serving(name)
+    return workspace.process(
+        name,
+        [
+            workspace.binary("kube-scheduler"),
+            f"--config={path}",
+            f"--authentication-kubeconfig={kubeconfig}",
+            f"--authorization-kubeconfig={kubeconfig}",
+            "--authentication-tolerate-lookup-failure=true",
+            "--bind-address=127.0.0.1",
+            f"--secure-port={port}",
+            f"--tls-cert-file={serving.certificate}",
+            f"--tls-private-key-file={serving.key}",
+            f"--v={verbosity}",
+        ],
+        ready=lambda: answers(f"https://127.0.0.1:{port}/readyz", control_plane.pool),
+    )
+
+
+def in_the_lab(document: dict[str, Any], kubeconfig: Path, extender_url: str | None) -> dict[str, Any]:
+    """
+    Returns the configuration with the lab's kubeconfig, without leader election (a killed scheduler's lease would be waited for), and
+    with its extender at `extender_url`, or without extenders when that is None.
+
+    The URL's path is the user's own; only scheme, host and port are replaced. TLS settings go with the scheme.
+    """
+    changed = dict(document)
+    changed["clientConnection"] = dict(document.get("clientConnection", {})) | {"kubeconfig": str(kubeconfig)}
+    changed["leaderElection"] = dict(document.get("leaderElection", {})) | {"leaderElect": False}
+    extenders = changed.pop("extenders", [])
+    if extender_url is not None:
+        changed["extenders"] = [_moved(extender, extender_url) for extender in extenders]
+    return changed
+
+
+def _moved(extender: dict[str, Any], url: str) -> dict[str, Any]:
+    path = urllib3.util.parse_url(extender["urlPrefix"]).path or ""
+    moved = extender | {"urlPrefix": url.rstrip("/") + path}
+    if url.startswith("http:"):
+        moved.pop("enableHTTPS", None)
+        moved.pop("tlsConfig", None)
+    return moved
