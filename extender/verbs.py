@@ -114,7 +114,7 @@ def _provisos(judgement: Judgement) -> str:
     said = []
     report = judgement.node.report
     if judgement.fit and judgement.fit.crowded:
-        said.append(f"with {judgement.possibly} pods that may be on their way")
+        said.append("with pods that may be on their way here")
     if judgement.node.stale:
         said.append("the report is stale")
     if report is not None and not report.exact:

@@ -10,9 +10,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from types import MappingProxyType
 
 from extender.fleet import Snapshot
 from extender.kubelet import admission
@@ -67,7 +66,7 @@ class Node:
     heard: float = 0.0
     """When the exporter was last heard of, by our own clock."""
     stale: bool = False
-    held: Mapping[str, Held] = MappingProxyType({})
+    held: Mapping[str, Held] = field(default_factory=dict)
     """Pod uid to what is known of it, in the order of first knowledge."""
     kubelet: Kubelet | None = None
     snapshot: Snapshot | None = None
@@ -89,9 +88,11 @@ def listed(node: Node, *, known: bool) -> Node:
 
 def standings(node: Node) -> Counter[str]:
     """Counts the node's pods by how we know them: in its report, bound since, or assumed bound."""
-    found = Counter(reported=len(node.report.state.active) if node.report else 0)
+    found: Counter[str] = Counter()
     for uid, held in node.held.items():
-        if not held.terminal and (node.report is None or not in_report(node.report, uid, held)):
+        if node.report is not None and in_report(node.report, uid, held):
+            found["reported"] += 1
+        elif not held.terminal:
             found["pending" if held.until is None else "assumed"] += 1
     return found
 

@@ -12,7 +12,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from extender import cpuset
 from extender.model.configuration import KubeletConfiguration, Scope, TopologyPolicy
 from extender.model.room import Room
-from extender.model.state import Block
 from extender.model.verdict import Admission, Cause, Reason, Refusal, Shortage
 
 MOST_ZONES = 4
@@ -120,33 +119,32 @@ def admission_sentence(admission: Admission, before: Sequence[Room], after: Sequ
     """
     used = [was.zone for was, now in zip(before, after, strict=True) if was.free != now.free]
     if not used:
-        return "runs in the node's shared pool; nothing is pinned"
-    parts = [_cpus(admission), _memory(admission), _devices(admission)]
-    zones = "zone " if len(used) == 1 else "zones "
-    return f"{zones}{', '.join(map(str, used))}: " + "; ".join(filter(None, parts))
+        return "nothing is pinned, it runs in the node's shared pool"
+    parts = [_cpus(admission), _memory(admission, cpuset.of(used)), _devices(admission)]
+    return f"{'zone' if len(used) == 1 else 'zones'} {', '.join(map(str, used))}: " + "; ".join(filter(None, parts))
 
 
 def _cpus(admission: Admission) -> str:
-    slices = [f"{name} has {cpuset.render(admission.cpus[name])} alone" for name in sorted(admission.exclusive)]
+    slices = [f"{name} has CPUs {cpuset.render(admission.cpus[name])} alone" for name in sorted(admission.exclusive)]
     if admission.pod_cpus is None:
-        return "; ".join(slices)
+        return ", ".join(slices)
     shared = [name for name in admission.cpus if name not in admission.exclusive]
     if shared:
-        pool = cpuset.render(admission.shared_pool or 0)
-        slices.append(f"{', '.join(shared)} share{'s' if len(shared) == 1 else ''} {pool or 'none'} (pod shared pool)")
-    return f"CPUs {cpuset.render(admission.pod_cpus)}: " + ", ".join(slices)
+        pool = cpuset.render(admission.shared_pool or 0) or "none"
+        slices.append(f"{_listed(shared)} share{'s' if len(shared) == 1 else ''} {pool} (pod shared pool)")
+    return f"CPUs {cpuset.render(admission.pod_cpus)}, of which " + ", ".join(slices)
 
 
-def _memory(admission: Admission) -> str:
+def _memory(admission: Admission, used: int) -> str:
     blocks = admission.pod_memory or [block for held in admission.memory.values() for block in held]
     sums: dict[tuple[int, str], int] = {}
     for block in blocks:
         sums[block.zones, block.type] = sums.get((block.zones, block.type), 0) + block.size
-    return ", ".join(_block(Block(zones, type_, size)) for (zones, type_), size in sums.items() if size)
+    return ", ".join(_block(*key, size, used) for key, size in sums.items() if size)
 
 
-def _block(block: Block) -> str:
-    return f"{block.type} {binary(block.size)} of zone {cpuset.render(block.zones)}"
+def _block(zones: int, type_: str, size: int, used: int) -> str:
+    return f"{type_} {binary(size)}" + ("" if zones == used else f" of zone {cpuset.render(zones)}")
 
 
 def _devices(admission: Admission) -> str:
@@ -156,20 +154,29 @@ def _devices(admission: Admission) -> str:
         for resource, ids in held.items()
         if ids
     ]
-    return "; ".join(found)
+    return ", ".join(found)
 
 
 def room_sentence(rooms: Sequence[Room]) -> str:
-    """Returns what is left for exclusive use: ``zone 0 has 7 CPU and 38Gi free, zone 1 has 15 CPU and 62Gi``."""
-    return _zones({room.zone: room.free for room in rooms})
+    """Returns what is left for exclusive use: ``7 CPU and 38Gi in zone 0, 15 CPU and 62Gi in zone 1``."""
+    return ", ".join(f"{amounts(_had(room))} in zone {room.zone}" for room in rooms if _had(room))
+
+
+def _had(room: Room) -> dict[str, int]:
+    """What is left of what there was at all."""
+    return {resource: room.free[resource] for resource, allocatable in room.allocatable.items() if allocatable}
 
 
 def amounts(wanted: Mapping[str, int], *, bare: bool = False) -> str:
     """``8 CPU and 16Gi``; ``bare`` leaves the unit of a single count of CPUs to the sentence before."""
     if bare and list(wanted) == ["cpu"]:
         return str(wanted["cpu"])
-    texts = [amount(resource, value) for resource, value in wanted.items()]
-    return " and ".join(filter(None, [", ".join(texts[:-1]), *texts[-1:]])) or "nothing"
+    return _listed([amount(resource, value) for resource, value in wanted.items()]) or "nothing"
+
+
+def _listed(texts: Sequence[str]) -> str:
+    """``a``, ``a and b``, ``a, b and c``."""
+    return " and ".join(filter(None, [", ".join(texts[:-1]), *texts[-1:]]))
 
 
 def amount(resource: str, value: int) -> str:

@@ -1,0 +1,151 @@
+"""
+The HTTP shell: Flask routes for the scheduler's verbs, health and metrics, and the process that serves them.
+
+``create_app`` wires and starts nothing; ``serve`` reads the settings, starts what brings the news, and returns the
+app: ``gunicorn -c python:extender.gunicorn_config 'extender.app:serve()'``. The scheduler discards the body of any answer
+that is not 200, so that what it must know, a malformed question included, is said in the answer's own ``Error``.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+from flask import Flask, Response, request
+from werkzeug.exceptions import RequestEntityTooLarge
+
+from extender import verbs
+from extender.inventory.judgement import Judgement
+from extender.metrics import Metrics
+from extender.process import World, start
+from extender.settings import Settings, load
+from extender.wire import scheduler
+from extender.wire.fields import WireError
+
+log = logging.getLogger(__name__)
+
+
+def create_app(settings: Settings, world: World) -> Flask:
+    """Returns the app; nothing is started."""
+    app = Flask("extender")
+    app.config["MAX_CONTENT_LENGTH"] = settings.listen.max_body_bytes
+    world.metrics.show_nodes(world.inventory.count_nodes)
+    world.metrics.show_pods(world.inventory.count_pods)
+
+    @app.post("/scheduler/filter")
+    def filter_nodes() -> Response:
+        return _answer(world, "filter", _filter, scheduler.filter_error)
+
+    @app.post("/scheduler/prioritize")
+    def prioritize() -> Response:
+        # A bare array has no place for an error; the scheduler takes an empty one as "no preference".
+        return _answer(world, "prioritize", _prioritize, lambda _: [])
+
+    @app.post("/scheduler/bind")
+    def bind() -> Response:
+        return _answer(world, "bind", _bind, scheduler.binding_result)
+
+    @app.get("/healthz")
+    def healthz() -> str:
+        return "ok\n"
+
+    @app.get("/readyz")
+    def readyz() -> tuple[str, int]:
+        missing = world.missing()
+        return (f"{missing}\n", 503) if missing else ("ok\n", 200)
+
+    @app.get("/metrics")
+    def metrics() -> Response:
+        return Response(world.metrics.text(), mimetype="text/plain; version=0.0.4")
+
+    return app
+
+
+def serve() -> Flask:
+    """
+    Starts the extender as the settings say and returns its app, for gunicorn.
+
+    Raises:
+        SettingsError: a setting is wrong.
+    """
+    settings = load()
+    return create_app(settings, start(settings))
+
+
+def _answer(world: World, verb: str, act: Callable[[World, object], Any], fail: Callable[[str], Any]) -> Response:
+    """Calls a verb and answers 200, whatever happens."""
+    begun = time.perf_counter()
+    error = ""
+    try:
+        missing = world.missing()
+        body = fail(error := f"{verbs.PREFIX}{missing}") if missing else act(world, _question())
+    except (WireError, orjson.JSONDecodeError) as wrong:
+        body = fail(error := f"{verbs.PREFIX}the request cannot be understood: {wrong}")
+    except RequestEntityTooLarge:
+        limit = request.max_content_length
+        body = fail(error := f"{verbs.PREFIX}the request is larger than {limit} bytes (setting listen.maxBodyBytes)")
+    except Exception:
+        log.exception("a fault of the extender", extra={"verb": verb})
+        body = fail(error := f"{verbs.PREFIX}a fault of the extender; its log has the details")
+    if error:
+        log.warning("request failed", extra={"verb": verb, "why": error})
+    world.metrics.requests.labels(verb, "error" if error else "ok").inc()
+    world.metrics.latency.labels(verb).observe(time.perf_counter() - begun)
+    return Response(orjson.dumps(body), mimetype="application/json")
+
+
+def _question() -> object:
+    return orjson.loads(request.get_data(cache=False))
+
+
+def _filter(world: World, question: object) -> object:
+    args = scheduler.args_from_json(question)
+    judgements = verbs.filter_nodes(world.inventory, args.pod, args.names, world.clock())
+    passed = [one.node.name for one in judgements if one.fits]
+    refused = {one.node.name: verbs.reason(one) for one in judgements if not one.fits}
+    for one in judgements:
+        _count(world.metrics, one)
+    log.info(
+        "filtered",
+        extra={
+            "pod": f"{args.pod.namespace}/{args.pod.name}",
+            "uid": args.pod.uid,
+            "asked": len(args.names),
+            "passed": len(passed),
+            "reasons": list(refused.values())[:3],
+        },
+    )
+    # Without preemptVerb the scheduler's dry run cannot see what evicting would bring, so no refusal is resolvable.
+    return scheduler.filter_result(args, passed, failed={}, unresolvable=refused)
+
+
+def _prioritize(world: World, question: object) -> object:
+    args = scheduler.args_from_json(question)
+    return scheduler.priorities(verbs.score_nodes(world.inventory, args.pod, args.names))
+
+
+def _bind(world: World, question: object) -> object:
+    binding = scheduler.binding_from_json(question)
+    bound = verbs.bind(world.inventory, binding, world.post, world.clock())
+    conflict = bound.judgement is not None and not bound.judgement.fits
+    result = "conflict" if conflict else "failed" if bound.error else "bound"
+    world.metrics.bindings.labels(result).inc()
+    if bound.judgement is not None and conflict:
+        _count_refusal(world.metrics, bound.judgement)
+    level = logging.WARNING if bound.error else logging.INFO
+    extra = {"pod": f"{binding.namespace}/{binding.name}", "uid": binding.uid, "node": binding.node, "why": bound.error}
+    log.log(level, result, extra=extra)
+    return scheduler.binding_result(bound.error)
+
+
+def _count(metrics: Metrics, judgement: Judgement) -> None:
+    metrics.answers.labels(str(judgement.knowledge), "true" if judgement.fits else "false").inc()
+    if not judgement.fits:
+        _count_refusal(metrics, judgement)
+
+
+def _count_refusal(metrics: Metrics, judgement: Judgement) -> None:
+    metrics.refusals.labels(*verbs.grounds(judgement)).inc()

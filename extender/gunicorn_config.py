@@ -1,0 +1,29 @@
+"""
+How gunicorn serves the extender: read by ``gunicorn -c python:extender.gunicorn_config 'extender.app:serve()'``.
+
+One process, because the inventory, what is on its way and the metrics live in it; threads, because the scheduler
+keeps connections open. The names are gunicorn's.
+"""
+
+from __future__ import annotations
+
+from extender import logs
+from extender.settings import load
+
+_settings = load()
+
+bind = f"{_settings.listen.address}:{_settings.listen.port}"
+workers = 1
+worker_class = "gthread"
+threads = _settings.listen.threads
+keepalive = _settings.listen.keep_alive_seconds
+graceful_timeout = _settings.listen.graceful_seconds
+timeout = 60
+"""Seconds after which a worker that has stopped beating is replaced; requests are not limited by it."""
+preload_app = False
+"""The watches' threads must start in the worker, after the fork."""
+control_socket_disable = True
+"""It would be opened below the home directory, which may be read-only."""
+proc_name = "numa-extender"
+accesslog = None
+logconfig_dict = logs.configuration(_settings.log)

@@ -1,0 +1,342 @@
+"""What the inventory knows after news in one order or another, and what it answers."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from builders import database, pod, report
+
+from extender.fleet import shape_of
+from extender.inventory.live import Inventory
+from extender.inventory.rules import Assume, Rules, StaleReports, UnknownNodes
+from extender.model.observed import ObservedPod
+from extender.model.pod import Pod
+from extender.model.report import Missing
+
+BIND = Rules(assume=Assume.BIND)
+
+
+def fits(inventory: Inventory, asked: Pod, node: str = "n") -> bool:
+    return inventory.judge(node, asked, shape_of(asked)).fits
+
+
+def room(inventory: Inventory, node: str = "n") -> int:
+    """How many more pods of the example a node takes, asked one after the other."""
+    for count in range(100):
+        asked = database(f"probe-{count}")
+        if not inventory.assume(node, asked, shape_of(asked), now=0.0).fits:
+            for number in range(count):
+                inventory.forget(node, f"uid-probe-{number}")
+            return count
+    raise AssertionError("no end")
+
+
+@pytest.fixture
+def inventory() -> Inventory:
+    """One idle node of the example: three example pods fit on it."""
+    inventory = Inventory(BIND)
+    inventory.reported(report("n"), now=0.0)
+    return inventory
+
+
+def bound(*pods: Pod) -> Iterator[ObservedPod]:
+    return (ObservedPod(one, "n") for one in pods)
+
+
+def test_an_idle_node_takes_what_its_kubelet_takes(inventory: Inventory) -> None:
+    """Three pods of the example fit on the example's machine: one zone of 14 CPUs, one of 16."""
+    assert room(inventory) == 3
+
+
+def test_asking_changes_nothing(inventory: Inventory) -> None:
+    """However often filter's question is asked, the answer stays."""
+    assert [True] * 5 == [fits(inventory, database("a")) for _ in range(5)]
+    assert room(inventory) == 3
+
+
+def test_a_bound_pod_counts_until_the_report_has_it(inventory: Inventory) -> None:
+    """A pod that is bound and not reported counts once; reported, it still counts once."""
+    inventory.pod_observed(ObservedPod(database("a"), "n"))
+    assert room(inventory) == 2
+
+    inventory.reported(report("n", database("a"), heartbeat=1001), now=1.0)
+    assert room(inventory) == 2
+
+
+def test_a_pod_that_has_ended_gives_back_what_it_held(inventory: Inventory) -> None:
+    """Succeeded and Failed pods hold nothing, reported or not."""
+    inventory.reported(report("n", database("a"), heartbeat=1001), now=1.0)
+    for one in (*bound(database("a")), *bound(database("b"))):
+        inventory.pod_observed(replace(one, terminal=True))
+
+    assert room(inventory) == 3
+
+
+def test_a_pod_deleted_while_it_ran_holds_on_until_the_report_lacks_it(inventory: Inventory) -> None:
+    """A deletion says nothing of the containers, which its kubelet may still be ending."""
+    inventory.reported(report("n", database("a"), heartbeat=1001), now=1.0)
+    inventory.pods_observed(bound(database("a"), database("b")))
+    inventory.pod_departed("uid-a")
+    inventory.pod_departed("uid-b")
+    assert room(inventory) == 1
+
+    inventory.reported(report("n", heartbeat=1002), now=2.0)
+    assert room(inventory) == 3
+
+
+def test_a_pod_deleted_after_it_had_ended_is_gone(inventory: Inventory) -> None:
+    """What had ended before it was deleted holds nothing, although the last report has it."""
+    inventory.reported(report("n", database("a"), heartbeat=1001), now=1.0)
+    inventory.pod_observed(ObservedPod(database("a"), "n", terminal=True))
+    inventory.pod_departed("uid-a")
+
+    assert room(inventory) == 3
+
+
+def test_a_list_replaces_what_was_watched(inventory: Inventory) -> None:
+    """Pods that a new list lacks were deleted unseen; their node waits for the next report."""
+    inventory.pods_observed(bound(database("a"), database("b")))
+    inventory.pods_observed(bound(database("b")))
+    assert room(inventory) == 1
+
+    inventory.reported(report("n", heartbeat=1001), now=1.0)
+    assert room(inventory) == 2
+
+
+def test_a_pod_made_anew_under_the_same_name_counts_anew(inventory: Inventory) -> None:
+    """Pods are known by uid: the new one counts, and the old one until the report lacks it."""
+    inventory.reported(report("n", database("a"), heartbeat=1001), now=1.0)
+    inventory.pods_observed(bound(replace(database("a"), uid="new")))
+
+    assert room(inventory) == 1
+
+
+def test_an_assumed_pod_counts_exactly_once(inventory: Inventory) -> None:
+    """What bind assumed counts at once, and not twice when the API server shows it."""
+    assert inventory.assume("n", database("a"), shape_of(database("a")), now=0.0).fits
+    assert room(inventory) == 2
+
+    inventory.pod_observed(ObservedPod(database("a"), "n"))
+    assert room(inventory) == 2
+    inventory.tick(now=1000.0)
+    assert room(inventory) == 2
+
+
+def test_an_assumption_that_never_comes_true_is_given_up(inventory: Inventory) -> None:
+    """A binding whose outcome stayed unknown stops counting after assumedSeconds."""
+    inventory.assume("n", database("a"), shape_of(database("a")), now=0.0)
+    inventory.tick(now=BIND.assumed_seconds - 1.0)
+    assert room(inventory) == 2
+
+    inventory.tick(now=BIND.assumed_seconds + 1.0)
+    assert room(inventory) == 3
+
+
+def test_a_binding_taken_back_counts_no_more(inventory: Inventory) -> None:
+    """Forget undoes an assumption, but not what the API server has shown."""
+    inventory.assume("n", database("a"), shape_of(database("a")), now=0.0)
+    inventory.forget("n", "uid-a")
+    assert room(inventory) == 3
+
+    inventory.pod_observed(ObservedPod(database("a"), "n"))
+    inventory.forget("n", "uid-a")
+    assert room(inventory) == 2
+
+
+def test_a_pod_bound_elsewhere_frees_where_it_was_assumed(inventory: Inventory) -> None:
+    """Where the API server shows a pod counts; where it was assumed does not any more."""
+    inventory.reported(report("m"), now=0.0)
+    inventory.assume("n", database("a"), shape_of(database("a")), now=0.0)
+    inventory.pod_observed(ObservedPod(database("a"), "m"))
+
+    assert (3, 2) == (room(inventory, "n"), room(inventory, "m"))
+
+
+def test_a_pod_does_not_stand_in_its_own_way(inventory: Inventory) -> None:
+    """A pod whose binding failed in between is judged as if it were nowhere."""
+    inventory.pods_observed(bound(database("a"), database("b")))
+    inventory.assume("n", database("c"), shape_of(database("c")), now=0.0)
+
+    assert fits(inventory, database("c"))
+    assert not fits(inventory, database("d"))
+
+
+def test_of_two_bindings_at_the_same_moment_one_is_refused(inventory: Inventory) -> None:
+    """Ten threads bind ten pods to a node that takes three: three succeed, whatever the order."""
+    start = threading.Barrier(10)
+    taken = []
+
+    def bind(number: int) -> None:
+        asked = database(f"p{number}")
+        start.wait()
+        if inventory.assume("n", asked, shape_of(asked), now=0.0).fits:
+            taken.append(number)
+
+    threads = [threading.Thread(target=bind, args=(number,)) for number in range(10)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(taken) == 3
+
+
+def test_without_bind_an_answered_pod_counts_as_possibly_everywhere() -> None:
+    """Until it is seen bound, a pod that was let through may be on each of its nodes, but not in its own way."""
+    inventory = Inventory()
+    for node in ("n", "m"):
+        inventory.reported(report(node, database("a"), database("b")), now=0.0)
+    inventory.answered(database("c"), ["n", "m"], now=0.0)
+    assert [False, False, True] == [
+        fits(inventory, database("d"), "n"),
+        fits(inventory, database("d"), "m"),
+        fits(inventory, database("c"), "n"),
+    ]
+
+    inventory.pod_observed(ObservedPod(database("c"), "m"))
+    assert (True, False) == (fits(inventory, database("d"), "n"), fits(inventory, database("d"), "m"))
+
+
+def test_an_answered_pod_is_forgotten_in_time_or_with_the_pod() -> None:
+    """What was let through and never bound stops counting after answeredSeconds, or when the pod is deleted."""
+    inventory = Inventory()
+    inventory.reported(report("n", database("a"), database("b")), now=0.0)
+    inventory.answered(database("c"), ["n"], now=0.0)
+    inventory.tick(now=inventory.rules.answered_seconds - 1.0)
+    assert not fits(inventory, database("d"))
+    inventory.tick(now=inventory.rules.answered_seconds + 1.0)
+    assert fits(inventory, database("d"))
+
+    inventory.answered(database("c"), ["n"], now=20.0)
+    assert not fits(inventory, database("d"))
+    inventory.pod_departed("uid-c")
+    assert fits(inventory, database("d"))
+
+
+def test_a_second_answer_replaces_the_first() -> None:
+    """A pod is possibly only where it was let through last."""
+    inventory = Inventory()
+    inventory.reported(report("n", database("a"), database("b")), now=0.0)
+    inventory.answered(database("c"), ["n"], now=0.0)
+    inventory.answered(database("c"), [], now=1.0)
+
+    assert fits(inventory, database("d"))
+    assert inventory.count_pods()["answered"] == 0
+
+
+@pytest.mark.parametrize(("rule", "expected"), [(UnknownNodes.PASS, True), (UnknownNodes.REFUSE, False)])
+def test_a_node_without_a_report_is_what_the_rule_says(rule: UnknownNodes, expected: bool) -> None:
+    """An unknown node passes or is refused, and is counted as unknown either way."""
+    inventory = Inventory(Rules(unknown_nodes=rule))
+    inventory.nodes_listed(["n"])
+
+    assert expected == fits(inventory, database("a"))
+    assert inventory.count_nodes() == {"exact": 0, "estimated": 0, "stale": 0, "unknown": 1}
+
+
+def test_what_happened_before_the_first_report_counts_after_it() -> None:
+    """Pods bound to a node that was unknown count as soon as it is known."""
+    inventory = Inventory(BIND)
+    inventory.pod_observed(ObservedPod(database("a"), "n"))
+    inventory.reported(report("n"), now=0.0)
+
+    assert room(inventory) == 2
+
+
+def test_a_node_that_appears_is_used(inventory: Inventory) -> None:
+    """A new node with a report is judged by it, without a restart; a node that goes is forgotten."""
+    inventory.node_listed("new", known=True)
+    inventory.reported(report("new"), now=0.0)
+    assert room(inventory, "new") == 3
+
+    inventory.node_listed("new", known=False)
+    inventory.unreported("new")
+    assert ["n"] == [node.name for node in inventory.all_nodes()]
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        pytest.param(StaleReports.PESSIMISTIC, [True, False], id="pessimistic judges by the last report"),
+        pytest.param(StaleReports.PASS, [True, True], id="pass lets everything through"),
+        pytest.param(StaleReports.REFUSE, [False, False], id="refuse lets nothing through"),
+    ],
+)
+def test_a_silent_exporter_is_what_the_rule_says(rule: StaleReports, expected: list[bool]) -> None:
+    """Once the exporter has been silent for staleSeconds its node is treated as the rule says."""
+    inventory = Inventory(Rules(stale_reports=rule, stale_seconds=60))
+    inventory.reported(report("n", database("a"), database("b")), now=0.0)
+    inventory.tick(now=59.0)
+    assert inventory.count_nodes()["exact"] == 1
+    inventory.tick(now=61.0)
+
+    assert inventory.count_nodes()["stale"] == 1
+    assert expected == [fits(inventory, database("c")), fits(inventory, pod("big", cpu="12"))]
+
+
+def test_a_heartbeat_makes_a_stale_node_exact_again(inventory: Inventory) -> None:
+    """A new heartbeat is a sign of life whatever time it names; the same one again is not."""
+    inventory.tick(now=1000.0)
+    inventory.reported(report("n", heartbeat=1000), now=1000.0)
+    inventory.tick(now=1001.0)
+    assert inventory.count_nodes()["stale"] == 1
+
+    inventory.reported(report("n", heartbeat=5), now=1001.0)
+    inventory.tick(now=1002.0)
+    assert inventory.count_nodes()["exact"] == 1
+
+
+def test_a_first_report_that_is_old_is_stale_at_once() -> None:
+    """A report whose exporter died before we started is not taken for fresh."""
+    inventory = Inventory(BIND)
+    inventory.reported(report("n"), now=0.0, age=BIND.stale_seconds + 1.0)
+    inventory.tick(now=1.0)
+
+    assert inventory.count_nodes()["stale"] == 1
+
+
+def test_nothing_is_freed_on_a_stale_node(inventory: Inventory) -> None:
+    """While its exporter is silent, a pod of the last report holds what it held even after it has ended."""
+    inventory.reported(report("n", database("a"), heartbeat=1001), now=0.0)
+    inventory.pod_observed(ObservedPod(database("a"), "n", terminal=True))
+    assert room(inventory) == 3
+    inventory.tick(now=1000.0)
+
+    assert room(inventory) == 2
+
+
+def test_a_foreign_report_makes_estimates() -> None:
+    """A report that tells no uids counts pods that ran before it came, and no others."""
+    inventory = Inventory(BIND)
+    foreign = replace(report("n", database("x"), heartbeat=None), estimates=(Missing.PODS,))
+    inventory.reported(foreign, now=0.0)
+    assert inventory.count_nodes()["estimated"] == 1
+    inventory.pod_observed(ObservedPod(database("a"), "n", started=True))
+    assert room(inventory) == 1
+
+    newer = replace(report("n", database("x"), database("y"), heartbeat=None), estimates=(Missing.PODS,))
+    inventory.reported(newer, now=1.0)
+    assert room(inventory) == 1
+
+
+def test_a_kubelet_that_would_not_start_is_an_unknown_node() -> None:
+    """A report of a kubelet that cannot run makes its node unknown and says why."""
+    inventory = Inventory()
+    wrong = report("n")
+    configuration = replace(wrong.configuration, cpu_options={"nonsense": "true"})
+    inventory.reported(replace(wrong, configuration=configuration), now=0.0)
+
+    assert inventory.count_nodes()["unknown"] == 1
+    assert inventory.node("n").fault.startswith("its kubelet would not start: ")
+
+
+def test_pods_are_counted_by_how_they_are_known(inventory: Inventory) -> None:
+    """The gauge of pods tells reported, pending and assumed ones apart."""
+    inventory.reported(report("n", database("a"), heartbeat=1001), now=0.0)
+    inventory.pods_observed(bound(database("a"), database("b")))
+    inventory.assume("n", database("c"), shape_of(database("c")), now=0.0)
+
+    assert inventory.count_pods() == {"reported": 1, "pending": 1, "assumed": 1, "answered": 0}

@@ -1,0 +1,191 @@
+"""List, watch and bind against a small API server."""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from fake_api_server import BREAK, CLOSE, FakeApiServer, serving
+
+from extender.kube import Cluster, KubeError, Watch, connect
+from extender.metrics import Metrics
+
+PATH = "/api/v1/things"
+
+
+def thing(name: str, version: int = 1) -> dict[str, Any]:
+    return {"metadata": {"name": name, "resourceVersion": str(version)}}
+
+
+class Recorder:
+    """An object reader that passes on what it was told."""
+
+    resource = "things"
+
+    def __init__(self) -> None:
+        self.told: queue.Queue[tuple[str, Any]] = queue.Queue()
+
+    def replace(self, objects: list[dict[str, Any]]) -> None:
+        self.told.put(("replace", [item["metadata"]["name"] for item in objects]))
+
+    def put(self, item: dict[str, Any]) -> None:
+        self.told.put(("put", item["metadata"]["name"]))
+
+    def remove(self, item: dict[str, Any]) -> None:
+        self.told.put(("remove", item["metadata"]["name"]))
+
+    def next(self) -> tuple[str, Any]:
+        return self.told.get(timeout=10)
+
+
+@pytest.fixture
+def server() -> Iterator[FakeApiServer]:
+    with serving() as state:
+        yield state
+
+
+def connected(url: str, folder: Path) -> Cluster:
+    """A cluster as a kubeconfig file with a token describes it."""
+    kubeconfig = folder / "kubeconfig"
+    kubeconfig.write_text(
+        yaml.safe_dump(
+            {
+                "apiVersion": "v1",
+                "kind": "Config",
+                "current-context": "test",
+                "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
+                "clusters": [{"name": "test", "cluster": {"server": url}}],
+                "users": [{"name": "test", "user": {"token": "s3cret"}}],
+            }
+        )
+    )
+    return connect(str(kubeconfig))
+
+
+@pytest.fixture
+def cluster(server: FakeApiServer, tmp_path: Path) -> Cluster:
+    return connected(server.url, tmp_path)
+
+
+@pytest.fixture
+def recorder() -> Recorder:
+    return Recorder()
+
+
+@pytest.fixture
+def watch(cluster: Cluster, recorder: Recorder) -> Iterator[Watch]:
+    watch = Watch(cluster, PATH, recorder, Metrics())
+    yield watch
+    watch.stop()
+
+
+def test_a_list_is_read_page_by_page(server: FakeApiServer, cluster: Cluster) -> None:
+    """All pages of a list come back as one, with the version of the last."""
+    server.objects = [thing(str(number)) for number in range(5)]
+    server.version = 42
+
+    assert (server.objects, "42") == cluster.list(PATH, page=2)
+    assert ["0", "2", "4"] == [query.get("continue", "0") for _, query in server.requests]
+
+
+def test_a_refusal_says_what_the_server_says(server: FakeApiServer, cluster: Cluster) -> None:
+    """What the API server refuses is an error with its status and its own words."""
+    server.refuse.append((403, "things is forbidden"))
+
+    with pytest.raises(KubeError, match=r"^GET /api/v1/things: things is forbidden$") as caught:
+        cluster.list(PATH)
+    assert caught.value.status == 403
+
+
+def test_no_server_is_an_error_without_a_status(tmp_path: Path) -> None:
+    """Where nobody answers, nobody knows whether a Binding took effect."""
+    with pytest.raises(KubeError) as caught:
+        connected("http://127.0.0.1:9", tmp_path).bind("ns", "p", {})
+    assert caught.value.status is None
+
+
+def test_a_binding_is_posted_with_our_token(server: FakeApiServer, cluster: Cluster) -> None:
+    """Bind posts the Binding to the pod's subresource and says who we are."""
+    cluster.bind("ns", "p", {"kind": "Binding"})
+
+    assert [("/api/v1/namespaces/ns/pods/p/binding", {"kind": "Binding"}, "Bearer s3cret")] == server.bindings
+
+
+def test_no_kubeconfig_and_no_service_account_is_one_sentence() -> None:
+    """A process that cannot know its API server says so in one sentence."""
+    with pytest.raises(KubeError, match="no way to the API server"):
+        connect("/nowhere/kubeconfig")
+
+
+def test_what_happens_after_the_list_is_told_in_order(server: FakeApiServer, watch: Watch, recorder: Recorder) -> None:
+    """The list comes first, as a whole; then each event; bookmarks only move the version."""
+    server.objects, server.version = [thing("a")], 7
+    for event in (
+        {"type": "ADDED", "object": thing("b", 8)},
+        {"type": "BOOKMARK", "object": thing("", 9)},
+        {"type": "MODIFIED", "object": thing("a", 10)},
+        {"type": "DELETED", "object": thing("b", 11)},
+    ):
+        server.events.put(event)
+    watch.start()
+
+    assert [("replace", ["a"]), ("put", "b"), ("put", "a"), ("remove", "b")] == [recorder.next() for _ in range(4)]
+    assert watch.synced.is_set()
+
+
+@pytest.mark.parametrize(
+    ("ending", "asked"),
+    [
+        pytest.param(CLOSE, "watch 8", id="a watch that ends is resumed where it was"),
+        pytest.param(BREAK, "watch 8", id="a watch that breaks is resumed where it was"),
+        pytest.param(
+            {"type": "ERROR", "object": {"code": 410, "message": "too old"}},
+            "list",
+            id="a version that is too old means a new list",
+        ),
+        pytest.param(
+            {"type": "ERROR", "object": {"code": 500, "message": "etcd is away"}},
+            "watch 8",
+            id="another error is tried again where it was",
+        ),
+    ],
+)
+def test_a_watch_goes_on(server: FakeApiServer, watch: Watch, recorder: Recorder, ending: object, asked: str) -> None:
+    """However a watch ends, nothing is lost."""
+    server.events.put({"type": "ADDED", "object": thing("a", 8)})
+    server.events.put(ending)
+    watch.start()
+    assert [("replace", []), ("put", "a")] == [recorder.next() for _ in range(2)]
+    server.objects, server.version = [thing("a", 8), thing("b", 9)], 9
+    server.events.put({"type": "ADDED", "object": thing("b", 9)})
+
+    told = recorder.next()
+    assert asked == server.paths()[2]
+    assert told == (("replace", ["a", "b"]) if asked == "list" else ("put", "b"))
+
+
+def test_an_api_server_that_is_away_is_waited_for(server: FakeApiServer, watch: Watch, recorder: Recorder) -> None:
+    """A refused list is tried again; until one succeeds the watch is not synced."""
+    server.objects = [thing("a")]
+    server.refuse += [(503, "starting"), (503, "starting")]
+    watch.start()
+
+    assert ("replace", ["a"]) == recorder.next()
+    assert ["list"] * 3 == server.paths()[:3]
+
+
+def test_a_fault_of_ours_leads_to_a_new_list(
+    server: FakeApiServer, watch: Watch, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reader that fails on an object does not freeze the inventory: everything is read anew."""
+    monkeypatch.setattr(recorder, "put", lambda _: 1 / 0)
+    server.events.put({"type": "ADDED", "object": thing("a", 8)})
+    watch.start()
+    assert ("replace", []) == recorder.next()
+    server.objects = [thing("a", 8)]
+
+    assert ("replace", ["a"]) == recorder.next()
