@@ -14,10 +14,12 @@ from extender.kubelet.admission import Kubelet, admit, settled
 from extender.kubelet.device_manager import available_by_zone, healthy_ids
 from extender.kubelet.errors import KubeletCrash
 from extender.model.configuration import Amounts
+from extender.model.machine import Machine
 from extender.model.pod import Pod, Resources
 from extender.model.room import Room
 from extender.model.state import NodeState
 from extender.model.verdict import Verdict
+from extender.score import score
 
 Shape = Hashable
 """All of a pod that admission reads, apart from its name and uid."""
@@ -97,6 +99,21 @@ def fit(snapshot: Snapshot, pod: Pod, shape: Shape, possibly: Sequence[Pod] = ()
         crowded = crowded.after(other)
     then = crowded.fit(pod, shape)
     return alone if then.admit else replace(then, crowded=True)
+
+
+def placement_score(snapshot: Snapshot, fit: Fit) -> int:
+    """Scores what a pod that fits would get on a node, 0 to 10."""
+    machine = snapshot.kubelet.machine
+    after = rooms(snapshot.kubelet, fit.state)
+    return score(snapshot.rooms, after, lambda one, other: distance(machine, one, other))
+
+
+def distance(machine: Machine, one: int, other: int) -> int:
+    """Distance between two zones, as the table has it; where it says nothing, 10 and 20 as firmware without one."""
+    ids = [zone.id for zone in machine.zones]
+    row = machine.zones[ids.index(one)].distances
+    place = sorted(ids).index(other)
+    return row[place] if place < len(row) else 10 if one == other else 20
 
 
 def rooms(kubelet: Kubelet, state: NodeState) -> tuple[Room, ...]:

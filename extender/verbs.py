@@ -11,13 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from extender.fleet import rooms, shape_of
+from extender.fleet import placement_score, shape_of
 from extender.inventory.judgement import Judgement
 from extender.inventory.live import Inventory
-from extender.model.machine import Machine
 from extender.model.pod import Pod
+from extender.model.report import Missing
 from extender.model.verdict import Refusal
-from extender.score import score
 from extender.wire.explanation import refusal_sentence, scarce
 from extender.wire.scheduler import Binding
 
@@ -43,17 +42,7 @@ def _score(judgement: Judgement) -> int:
     snapshot, fit = judgement.node.snapshot, judgement.fit
     if snapshot is None or fit is None or not judgement.fits:
         return 0
-    machine = snapshot.kubelet.machine
-    after = rooms(snapshot.kubelet, fit.state)
-    return score(snapshot.rooms, after, lambda one, other: _distance(machine, one, other))
-
-
-def _distance(machine: Machine, one: int, other: int) -> int:
-    """Distance between two zones, as the table has it; where it says nothing, 10 and 20 as firmware without one."""
-    ids = [zone.id for zone in machine.zones]
-    row = machine.zones[ids.index(one)].distances
-    place = sorted(ids).index(other)
-    return row[place] if place < len(row) else 10 if one == other else 20
+    return placement_score(snapshot, fit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +107,10 @@ def _provisos(judgement: Judgement) -> str:
     if judgement.node.stale:
         said.append("the report is stale")
     if report is not None and not report.exact:
-        said.append(f"estimated, the report does not tell {', '.join(report.estimates)}")
+        lacks = (
+            "tells quantities only" if Missing.MACHINE in report.estimates else "lacks " + ", ".join(report.estimates)
+        )
+        said.append(f"estimated, the report {lacks}")
     return f" ({'; '.join(said)})" if said else ""
 
 
