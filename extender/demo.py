@@ -42,6 +42,8 @@ from extender.wire.pod import pod_from_json
 
 SERVER = ("-m", "gunicorn", "-c", "python:extender.gunicorn_config", "extender.app:serve()")
 """What a Python interpreter is started with to serve."""
+_SETTINGS = {"rules": {"assume": "bind"}, "log": {"format": "text", "level": "warning"}}
+"""Questions are asked for show: with bind, none of them counts as a pod on its way."""
 START_SECONDS = 30
 WIDTH = 118
 """Columns where the output is no terminal."""
@@ -74,13 +76,23 @@ def run(port: int, pod_file: Path | None, *, stay: bool) -> None:
     names = [node.name for node in inventory.all_nodes()]
     with _server(port) as url:
         answers = _ask(url, pod, names)
-        console.print(f"The extender answers at {url} and knows {len(names)} nodes ({sample('inventory')}).\n")
+        console.print(
+            f"The extender answers at {url} and knows {len(names)} nodes, from {_shown(sample('inventory'))}.\n"
+        )
         console.print(f"Would their kubelets admit pod [bold]{pod['metadata']['name']}[/bold]?\n")
         console.print(_table(inventory, pod, answers))
-        console.print(f"Ask it as a scheduler does:\n  curl -s {url}/scheduler/filter -d @config/requests/filter.json")
+        console.print(
+            f"\nAsk it as a scheduler does:\n  curl -s {url}/scheduler/filter -d @config/requests/filter.json"
+        )
         if stay:
             console.print("\nCtrl-C stops it.")
             _wait()
+
+
+def _shown(path: Path) -> Path:
+    """A path as short as it can be told from here."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
 
 
 def _pod(file: Path) -> dict[str, Any]:
@@ -96,7 +108,7 @@ def _server(port: int) -> Iterator[str]:
     url = f"http://127.0.0.1:{port}"
     with tempfile.TemporaryDirectory(prefix="numa-extender-") as folder:
         settings = Path(folder) / "extender.yaml"
-        settings.write_text(yaml.safe_dump({"listen": {"port": port}, "log": {"format": "text", "level": "warning"}}))
+        settings.write_text(yaml.safe_dump(_SETTINGS | {"listen": {"port": port}}))
         # Its own session: an interrupt at the keyboard reaches this process only, which then stops the server in order.
         process = subprocess.Popen(  # noqa: S603 - the same interpreter, no shell
             [sys.executable, *SERVER], env={**os.environ, VARIABLE: str(settings)}, start_new_session=True

@@ -73,7 +73,17 @@ def _no_alignment(refusal: Refusal, configuration: KubeletConfiguration) -> str:
         for zone, available in shortage.available.items():
             zones.setdefault(zone, {})[shortage.resource] = available
     head = f"{_named(refusal, configuration)} wants {amounts(wanted)} {_WHERE[policy]} ({policy})"
-    return f"{head}; {_zones(zones)}" if zones else head
+    held = f" ({_HELD})" if refusal.container and _enough_somewhere(refusal.shortages) else ""
+    return f"{head}; {_zones(zones)}{held}" if zones else head
+
+
+_HELD = "what the pod's init containers have must be used again"
+
+
+def _enough_somewhere(shortages: Sequence[Shortage]) -> bool:
+    """Whether a single zone has enough of everything, so that something else stands in the way."""
+    zones = set().union(*(one.available for one in shortages))
+    return any(all(one.available.get(zone, 0) >= one.requested for one in shortages) for zone in zones)
 
 
 def scarce(shortages: Sequence[Shortage], configuration: KubeletConfiguration) -> Sequence[Shortage]:

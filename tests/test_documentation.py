@@ -1,0 +1,137 @@
+"""What the documents say is so: settings, metrics, commands and their output."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from extender.app import create_app
+from extender.cli import main
+from extender.feeds import ReportReader
+from extender.files import objects_in
+from extender.inventory.live import Inventory
+from extender.metrics import Metrics
+from extender.process import World
+from extender.samples import sample
+from extender.settings import Settings, options
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+EXAMPLE = (ROOT / "config" / "extender.yaml").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize(("key", "default"), [(key, value) for key, _, value in options(Settings())])
+def test_every_setting_is_documented(key: str, default: object) -> None:
+    """README's table has each setting with its default."""
+    row = next((line for line in README.splitlines() if line.startswith(f"| `{key}` |")), "")
+
+    assert row.split(" | ")[1] == f"`{default}`" if default != "" else row.split(" | ")[1].startswith("empty"), row
+
+
+@pytest.mark.parametrize(
+    ("key", "low", "high"),
+    [
+        (key, option.metadata["from"], option.metadata["to"])
+        for key, option, _ in options(Settings())
+        if option.metadata
+    ],
+)
+def test_every_range_is_documented(key: str, low: int, high: int) -> None:
+    """README's table and the annotated file name the range of each number."""
+    row = next(line for line in README.splitlines() if line.startswith(f"| `{key}` |"))
+
+    assert f"| {low} to {high} |" in row
+    assert f"{low} to {high}" in comment(key)
+
+
+@pytest.mark.parametrize(("key", "default"), [(key, value) for key, _, value in options(Settings())])
+def test_every_setting_is_explained_in_the_annotated_file(key: str, default: object) -> None:
+    """config/extender.yaml has each key below a comment that names its default."""
+    shown = "empty" if default == "" else default
+
+    assert re.search(rf"\(default\s+{re.escape(str(shown))}\)", comment(key)), comment(key)
+
+
+def comment(key: str) -> str:
+    """The comment above a key of config/extender.yaml, as one line."""
+    section, _, name = key.partition(".")
+    body = EXAMPLE.split(f"\n{section}:\n")[1]
+    lines = body.splitlines()
+    at = next(number for number, line in enumerate(lines) if line.startswith(f"  {name}:"))
+    above = list(reversed(lines[:at]))
+    taken = above[: next((number for number, line in enumerate(above) if not line.startswith("  #")), len(above))]
+    return " ".join(line.removeprefix("  # ") for line in reversed(taken))
+
+
+def test_no_setting_is_documented_that_does_not_exist() -> None:
+    """README's table of settings has no other keys."""
+    documented = set(re.findall(r"^\| `([a-z]+\.[a-zA-Z]+)` \|", README, re.MULTILINE))
+
+    assert {key for key, _, _ in options(Settings())} == documented
+
+
+def test_every_metric_is_documented_with_its_labels() -> None:
+    """README's table of metrics has each one, with its labels, and no other."""
+    metrics = Metrics()
+    metrics.show_nodes(lambda: {"exact": 1})
+    metrics.show_pods(lambda: {"reported": 1})
+    text = metrics.text().decode()
+    types = dict(re.findall(r"^# TYPE (numa_extender_\w+) (\w+)$", text, re.MULTILINE))
+    documented = dict(re.findall(r"^\| `(numa_extender_\w+)` \| ([^|]*) \|", README, re.MULTILINE))
+
+    assert set(types) == set(documented)
+    labels = {
+        one._name + ("_total" if one._type == "counter" else ""): one._labelnames
+        for one in vars(metrics).values()
+        if hasattr(one, "_labelnames")
+    }
+    for name, expected in labels.items():
+        assert list(expected) == re.findall(r"`(\w+)`", documented[name]), name
+
+
+def test_the_answer_shown_is_the_answer_given() -> None:
+    """README's curl gets, from the sample inventory, the JSON that README shows."""
+    inventory = Inventory()
+    ReportReader(inventory, Metrics(), live=False).replace(objects_in(sample("inventory")))
+    client = create_app(Settings(), World(inventory)).test_client()
+    question = (ROOT / "config" / "requests" / "filter.json").read_bytes()
+    (shown,) = blocks("json")
+
+    assert json.loads(shown) == client.post("/scheduler/filter", data=question).get_json()
+
+
+def test_the_output_shown_is_the_output_given() -> None:
+    """Make run prints what README shows, apart from what it leaves out with an ellipsis."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-c", "from extender.cli import main; main()", "demo", "--once", "--port", str(port)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=ROOT, check=True)
+    output = "\n".join(line.rstrip() for line in done.stdout.replace(str(port), "8099").splitlines())
+    (shown,) = blocks("text")
+
+    for part in filter(str.strip, shown.split("...\n")):
+        assert part.strip("\n") in output, output
+
+
+def test_commands_shown_exist() -> None:
+    """Each make target and each command of ours that README shows exists."""
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    commands = "\n".join(blocks(""))
+
+    for target in re.findall(r"^make (\S+)", commands, re.MULTILINE):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+    for subcommand in re.findall(r"^numa-extender (\S+)", commands, re.MULTILINE):
+        assert subcommand in main.commands
+    for file in re.findall(r"config/[\w./-]+", commands):
+        assert (ROOT / file).exists(), file
