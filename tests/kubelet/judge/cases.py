@@ -566,6 +566,8 @@ def pod_level() -> Iterator[Json]:
     for policy in ("best-effort", "single-numa-node"):
         yield made(f"admitted again, {policy}", again, again, plain("p2", "6"), plain("p3", "6"), policy=policy)
     yield made("pod-level resources off", again, featureGates=NO_POD_LEVEL)
+    older = {name: on for name, on in NO_POD_LEVEL.items() if "Fix" not in name}
+    yield made("pod-level resources off, gates of 1.36", again, featureGates=older)
     yield made(
         "full-pcpus-only",
         admit("p1", container("a", "1", "1Gi"), container("b"), budget=four),

@@ -31,7 +31,11 @@ func supervise(in io.Reader, out io.Writer, o options) error {
 	go func() { failed <- readJobs(in, jobs, ordered) }()
 	var crew sync.WaitGroup
 	for range max(o.workers, 1) {
-		crew.Go(func() { (&post{options: o}).serve(jobs) })
+		crew.Add(1)
+		go func() {
+			defer crew.Done()
+			(&post{options: o}).serve(jobs)
+		}()
 	}
 	printer := bufio.NewWriter(out)
 	for j := range ordered {
