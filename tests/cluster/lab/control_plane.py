@@ -89,7 +89,8 @@ class ControlPlane:
     def stop(self) -> None:
         """Stops everything, the last started first."""
         self.controllers.stop()
-        self.apiserver.stop()
+        # It would wait for its watchers.
+        self.apiserver.stop(seconds=2)
         self.etcd.stop()
         self.api.close()
         self.pool.clear()

@@ -176,6 +176,9 @@ class Kubelet:
             "tlsCertFile": str(self._serving.certificate),
             "tlsPrivateKeyFile": str(self._serving.key),
             "authentication": {"x509": {"clientCAFile": str(self._authority_file)}},
+            # Tests wait for what the Node shows, such as devices; unchanged, it is written as rarely as usual.
+            "nodeStatusUpdateFrequency": "2s",
+            "nodeStatusReportFrequency": "5m",
             # What would need the host's own cgroups, disks or swap is off.
             "cgroupsPerQOS": False,
             "enforceNodeAllocatable": [],
@@ -205,6 +208,15 @@ def start_all(kubelets: Iterable[Kubelet]) -> None:
     started = [kubelet.launch() for kubelet in kubelets]
     for kubelet in started:
         kubelet.wait_ready()
+
+
+def remove_all(kubelets: Iterable[Kubelet]) -> None:
+    """Removes kubelets, all of them stopping at the same time."""
+    going = list(kubelets)
+    for kubelet in going:
+        kubelet.process.ask()
+    for kubelet in going:
+        kubelet.remove()
 
 
 def reserved_memory(machine: Machine, configuration: Configuration) -> list[dict[str, Any]]:

@@ -87,12 +87,17 @@ class Process:
         """Starts the program and waits until it is ready."""
         return self.launch().wait_ready()
 
+    def ask(self) -> None:
+        """Asks the program to end and returns at once; `stop` is still to be called."""
+        if self._process is not None and self.running:
+            self._process.terminate()
+
     def stop(self, seconds: float = 10) -> None:
         """Asks the program to end, and after `seconds` forces it; what it started goes with it. No error when it is not running."""
         if self._process is None:
             return
         if self.running:
-            self._process.terminate()
+            self.ask()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(seconds)
         self.kill()

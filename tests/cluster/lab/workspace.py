@@ -63,7 +63,9 @@ class Workspace:
     def close(self, *, keep: bool) -> None:
         """Stops what still runs, in the reverse order of preparation, and removes the folder unless it is to be kept."""
         for process in reversed(self._processes):
-            process.stop()
+            process.ask()
+        for process in reversed(self._processes):
+            process.stop(seconds=3)
         self.keeper.close()
         self.ports.close()
         if not keep:

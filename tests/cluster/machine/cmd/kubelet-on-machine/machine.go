@@ -6,30 +6,22 @@ import (
 	"io"
 	"os"
 
-	cadvisor "github.com/google/cadvisor/lib/model"
-	"github.com/google/cadvisor/lib/utils/sysfs"
-	"github.com/google/cadvisor/lib/utils/sysinfo"
-	"k8s.io/klog/v2"
 	cadvisortest "k8s.io/kubernetes/pkg/kubelet/cadvisor/testing"
 )
 
 // imaginedMachine answers the kubelet's question "what machine is this" from a file.
 type imaginedMachine struct {
 	cadvisortest.Fake
-	info *cadvisor.MachineInfo
-}
-
-func (m *imaginedMachine) MachineInfo(klog.Logger) (*cadvisor.MachineInfo, error) {
-	return m.info, nil
+	info *machineInfo
 }
 
 // readMachine reads a MachineInfo and completes what follows from its zones: memory, hugepages, identity.
-func readMachine(path, name string) (*cadvisor.MachineInfo, error) {
+func readMachine(path, name string) (*machineInfo, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}
-	var info cadvisor.MachineInfo
+	var info machineInfo
 	if err := json.Unmarshal(text, &info); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
@@ -53,8 +45,8 @@ func readMachine(path, name string) (*cadvisor.MachineInfo, error) {
 }
 
 // hugePages sums the zones' pools by page size, in the order in which the sizes appear.
-func hugePages(zones []cadvisor.Node) []cadvisor.HugePagesInfo {
-	var pools []cadvisor.HugePagesInfo
+func hugePages(zones []zoneInfo) []hugePagesInfo {
+	var pools []hugePagesInfo
 	place := map[uint64]int{}
 	for _, zone := range zones {
 		for _, pool := range zone.HugePages {
@@ -62,7 +54,7 @@ func hugePages(zones []cadvisor.Node) []cadvisor.HugePagesInfo {
 			if !known {
 				i = len(pools)
 				place[pool.PageSize] = i
-				pools = append(pools, cadvisor.HugePagesInfo{PageSize: pool.PageSize})
+				pools = append(pools, hugePagesInfo{PageSize: pool.PageSize})
 			}
 			pools[i].NumPages += pool.NumPages
 		}
@@ -72,9 +64,9 @@ func hugePages(zones []cadvisor.Node) []cadvisor.HugePagesInfo {
 
 // printMachine shows what cAdvisor itself makes of the sysfs tree that this process sees.
 func printMachine(to io.Writer) error {
-	zones, cores, err := sysinfo.GetNodesInfo(sysfs.NewRealSysFs())
+	zones, cores, err := zonesOfSysfs()
 	if err != nil {
 		return err
 	}
-	return json.NewEncoder(to).Encode(cadvisor.MachineInfo{NumCores: cores, Topology: zones})
+	return json.NewEncoder(to).Encode(machineInfo{NumCores: cores, Topology: zones})
 }

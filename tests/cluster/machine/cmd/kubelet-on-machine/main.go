@@ -154,7 +154,7 @@ func dependencies(
 		Subpather:                 &subpath.FakeSubpath{},
 		HostUtil:                  hostutil.NewFakeHostUtil(nil),
 		PodStartupLatencyTracker:  kubeletutil.NewPodStartupLatencyTracker(),
-		NodeStartupLatencyTracker: kubeletutil.NewNodeStartupLatencyTracker(klog.Background()),
+		NodeStartupLatencyTracker: newNodeStartupLatencyTracker(),
 		TracerProvider:            noop.NewTracerProvider(),
 		Recorder:                  &record.FakeRecorder{},
 	}, nil
