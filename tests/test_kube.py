@@ -77,10 +77,14 @@ def recorder() -> Recorder:
 
 
 @pytest.fixture
-def watch(cluster: Cluster, recorder: Recorder) -> Iterator[Watch]:
+def watch(server: FakeApiServer, cluster: Cluster, recorder: Recorder) -> Iterator[Watch]:
     watch = Watch(cluster, PATH, recorder, Metrics())
     yield watch
     watch.stop()
+    for _ in range(3):  # one for each connection that a test may have left open
+        server.events.put(CLOSE)
+    watch._thread.join(timeout=10)
+    assert not watch._thread.is_alive()
 
 
 def test_a_list_is_read_page_by_page(server: FakeApiServer, cluster: Cluster) -> None:
