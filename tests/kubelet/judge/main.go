@@ -27,7 +27,7 @@ type options struct {
 func main() {
 	o := options{}
 	flag.IntVar(&o.workers, "workers", 1, "cases answered at the same time")
-	flag.DurationVar(&o.timeout, "timeout", 10*time.Second, "time one step may take before the answer is an error")
+	flag.DurationVar(&o.timeout, "timeout", 10*time.Second, "CPU time one step may take before the answer is an error")
 	flag.BoolVar(&o.state, "state", false, "print with every verdict what the managers hold after the step")
 	flag.BoolVar(&o.files, "files", false, "let the CPU and memory managers start themselves and keep files (slow)")
 	flag.BoolVar(&o.worker, "worker", false, "answer in this process (used by the supervisor)")

@@ -25,6 +25,11 @@ type job struct {
 
 // supervise hands lines to workers and prints their answers in the order of the lines.
 func supervise(in io.Reader, out io.Writer, o options) error {
+	scratch, err := os.MkdirTemp("", "judge-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(scratch)
 	jobs := make(chan job)
 	ordered := make(chan job, 64*o.workers)
 	failed := make(chan error, 1)
@@ -34,7 +39,7 @@ func supervise(in io.Reader, out io.Writer, o options) error {
 		crew.Add(1)
 		go func() {
 			defer crew.Done()
-			(&post{options: o}).serve(jobs)
+			(&post{options: o, scratch: scratch}).serve(jobs)
 		}()
 	}
 	printer := bufio.NewWriter(out)
@@ -75,6 +80,7 @@ func readJobs(in io.Reader, jobs, ordered chan<- job) error {
 // post is the place of one worker process; a process that ends is replaced when the next job comes.
 type post struct {
 	options
+	scratch string
 	process *exec.Cmd
 	stdin   io.WriteCloser
 	stdout  *bufio.Reader
@@ -121,7 +127,7 @@ func (p *post) hire() error {
 	p.process = exec.Command(program, "-worker", fmt.Sprintf("-timeout=%s", p.timeout),
 		fmt.Sprintf("-state=%t", p.state), fmt.Sprintf("-files=%t", p.files))
 	// One case at a time: a second thread would only collect garbage.
-	p.process.Env = append(os.Environ(), "GOMAXPROCS=1", "GOGC=400")
+	p.process.Env = append(os.Environ(), "GOMAXPROCS=1", "GOGC=400", "TMPDIR="+p.scratch)
 	p.stderr = &tail{}
 	p.process.Stderr = p.stderr
 	if p.stdin, err = p.process.StdinPipe(); err != nil {
@@ -135,9 +141,9 @@ func (p *post) hire() error {
 	return p.process.Start()
 }
 
-// exchange gives the worker twice the time it gives itself for every step: it kills only a worker that cannot.
+// exchange gives the worker twice the time it gives itself for every step: it kills only a worker that cannot itself.
 func (p *post) exchange(line []byte) ([]byte, error) {
-	limit := 2*p.timeout*time.Duration(2+bytes.Count(line, []byte(`"op"`))) + time.Second
+	limit := 2*patience*p.timeout*time.Duration(2+bytes.Count(line, []byte(`"op"`))) + time.Second
 	process := p.process.Process
 	killer := time.AfterFunc(limit, func() { p.killed.Store(process.Kill() == nil) })
 	defer killer.Stop()

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 
 	"numa-extender/judge/kubelet"
@@ -48,8 +49,8 @@ type worker struct {
 	scratch string
 	out     io.Writer
 
-	mutex    sync.Mutex
-	deadline time.Time // of the step at work, zero between cases
+	mutex   sync.Mutex
+	started *moment // when the step at work began, nil between cases
 }
 
 func (w *worker) answer(line []byte) error {
@@ -57,7 +58,7 @@ func (w *worker) answer(line []byte) error {
 	if err != nil {
 		return err
 	}
-	w.setDeadline(time.Time{})
+	w.setClock(nil)
 	_, err = w.out.Write(append(answer, '\n'))
 	return err
 }
@@ -84,7 +85,7 @@ func (w *worker) judge(line []byte) (answer replay.Answer) {
 }
 
 func (w *worker) replay(c *replay.Case) ([]replay.Verdict, error) {
-	w.setDeadline(time.Now().Add(w.timeout))
+	w.setClock(now())
 	directory, err := w.directory()
 	if err != nil {
 		return nil, err
@@ -93,9 +94,9 @@ func (w *worker) replay(c *replay.Case) ([]replay.Verdict, error) {
 	if err != nil {
 		return nil, err
 	}
-	var verdicts []replay.Verdict
+	verdicts := []replay.Verdict{}
 	for i, step := range c.Steps {
-		w.setDeadline(time.Now().Add(w.timeout))
+		w.setClock(now())
 		switch {
 		case step.Op == replay.Admit && step.Pod != nil:
 			verdict := node.Admit(step.Pod)
@@ -122,10 +123,10 @@ func (w *worker) directory() (string, error) {
 	return w.scratch, nil
 }
 
-func (w *worker) setDeadline(deadline time.Time) {
+func (w *worker) setClock(started *moment) {
 	w.mutex.Lock()
 	defer w.mutex.Unlock()
-	w.deadline = deadline
+	w.started = started
 }
 
 // watch ends the process when a step has not come back in time.
@@ -133,7 +134,7 @@ func (w *worker) watch() {
 	for {
 		time.Sleep(min(w.timeout/10, 100*time.Millisecond))
 		w.mutex.Lock()
-		if !w.deadline.IsZero() && time.Now().After(w.deadline) {
+		if w.started != nil && w.started.past(w.timeout) {
 			_ = os.RemoveAll(w.scratch)
 			os.Exit(exitTimeout)
 		}
@@ -143,3 +144,23 @@ func (w *worker) watch() {
 
 // exitTimeout is the exit code that tells the supervisor of a step without end.
 const exitTimeout = 3
+
+// moment is a point in time on the wall and in this process's use of the CPU.
+type moment struct {
+	wall time.Time
+	cpu  time.Duration
+}
+
+func now() *moment {
+	usage := syscall.Rusage{}
+	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &usage)
+	return &moment{time.Now(), time.Duration(usage.Utime.Nano() + usage.Stime.Nano())}
+}
+
+// patience is how many times the limit a step may take on the wall: on a busy machine no verdict turns into a timeout.
+const patience = 6
+
+func (m *moment) past(limit time.Duration) bool {
+	present := now()
+	return present.cpu-m.cpu > limit || present.wall.Sub(m.wall) > patience*limit
+}

@@ -41,11 +41,11 @@ type Step struct {
 	UID string  `json:"uid"`
 }
 
-// Answer is one line of output.
+// Answer is one line of output: an error, or a verdict for each admission (nil beside an error).
 type Answer struct {
 	ID       string    `json:"id"`
 	Error    string    `json:"error,omitempty"`
-	Verdicts []Verdict `json:"verdicts,omitempty"`
+	Verdicts []Verdict `json:"verdicts,omitzero"`
 }
 
 // Verdict is what the kubelet says to one admission. Empty members are left out.
