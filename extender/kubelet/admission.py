@@ -330,6 +330,7 @@ class _Admitting:
 
 def _admission(state: NodeState, pod: PodRequest, stored: Mapping[str, Affinity]) -> Admission:
     """Collects what the managers hold for the pod now."""
+    names = {container.name for container in pod.containers}
     cpus = state.cpu.entries.get(pod.uid, {})
     bubble = state.cpu.pod_entries.get(pod.uid)
     exclusive = frozenset(container.name for container in pod.containers if container.cpus and container.name in cpus)
@@ -344,7 +345,8 @@ def _admission(state: NodeState, pod: PodRequest, stored: Mapping[str, Affinity]
         pod_memory=state.memory.pod_entries.get(pod.uid, ()),
         cpus=cpus,
         memory=state.memory.entries.get(pod.uid, {}),
-        devices=state.device.entries.get(pod.uid, {}),
+        # Devices of a container that is no longer in the pod stay booked, and are nobody's.
+        devices={name: held for name, held in state.device.entries.get(pod.uid, {}).items() if name in names},
         exclusive=exclusive,
         shared_pool=pool,
     )

@@ -213,7 +213,7 @@ class _Accumulator:
         average, free = self.topology.cpus_per_core, self.free
         # All candidates have the same number of free CPUs, so inside a group the order is that of their ids.
         for cpus in [
-            cpus for group in self._core_groups() for _, cpus in group if (free & cpus).bit_count() == average
+            cpus for group in self._core_groups() for _, cpus in group if 0 < (free & cpus).bit_count() == average
         ]:
             if self.need >= cpus.bit_count():
                 self._take(cpus)

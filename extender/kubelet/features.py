@@ -1,7 +1,7 @@
 """
 Feature gates that change a verdict: defaults per kubelet minor, what may be set, and what depends on what.
 
-Gates that admission does not read are accepted and ignored, as their names differ from minor to minor.
+Gates that admission does not read are accepted and ignored where the minor knows them.
 
 Source: pkg/features/kube_features.go of each minor; component-base featuregate (SetFromMap: locks, AllAlpha,
 AllBeta, dependencies).
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from extender.kubelet.errors import StartError
+from extender.kubelet.gate_names import KNOWN_GATES
 from extender.model.configuration import Version
 
 
@@ -78,18 +79,20 @@ def gates(version: Version, overrides: Mapping[str, bool]) -> Gates:
         overrides: featureGates of its configuration.
 
     Raises:
-        StartError: a locked gate is changed, or an enabled gate depends on a disabled one.
+        StartError: a gate is unknown, a locked one is changed, or an enabled one depends on a disabled one.
     """
+    for name, value in overrides.items():
+        if name not in KNOWN_GATES[version]:
+            raise StartError(f"unrecognized feature gate: {name}")
+        locked = KNOWN_GATES[version][name]
+        if locked is not None and value is not locked:
+            raise StartError(f"cannot set feature gate {name} to {_go(value)}, feature is locked to {_go(locked)}")
     enabled = {}
     for name, history in _GATES.items():
         if version not in history:
             continue
         default, stage = history[version]
         chosen = overrides.get(name, overrides.get(stage.value, default))
-        if stage is Stage.LOCKED and name in overrides and overrides[name] is not default:
-            raise StartError(
-                f"cannot set feature gate {name} to {_go(not default)}, feature is locked to {_go(default)}"
-            )
         enabled[name] = chosen
     for name, needed in _DEPENDENCIES:
         if enabled.get(name) and not enabled[needed]:

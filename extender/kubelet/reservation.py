@@ -125,7 +125,7 @@ def _reserved(configured: Amounts, version: Version) -> dict[str, int]:
 def _eviction(machine: Machine, thresholds: Mapping[str, str] | None) -> int:
     """Memory kept for the hard eviction threshold, in billionths of a byte."""
     text = DEFAULT_EVICTION if thresholds is None else thresholds.get("memory.available", "")
-    if not text:
+    if text in {"", "0%", "100%"}:  # these two percentages turn the threshold off (parseThresholdStatement)
         return 0
     percent = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)%", text)
     if percent:
@@ -133,9 +133,12 @@ def _eviction(machine: Machine, thresholds: Mapping[str, str] | None) -> int:
         total = sum(zone.memory for zone in machine.zones)
         return int(total * _float32(_float32(float(percent[1])) / 100)) * NANO
     try:
-        return parse(text).nanos
+        nanos = parse(text).nanos
     except QuantityError as error:
         raise StartError(f"evictionHard memory.available: {error}") from error
+    if nanos <= 0:
+        raise StartError(f"eviction threshold memory.available must be positive: {text}")
+    return nanos
 
 
 def _float32(value: float) -> float:
