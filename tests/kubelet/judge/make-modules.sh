@@ -3,7 +3,8 @@
 #
 # A k8s.io/kubernetes go.mod points at ./staging/..., which its module zip does not hold. The module file written here
 # requires what that go.mod requires, at the same versions, and sends every staging module to its published release
-# (v1.37.2 -> v0.37.2). The newest version is go.mod, the others are kube-MINOR.mod, to be named by -modfile.
+# (v1.37.2 -> v0.37.2). The newest version is go.mod, the others are kube-MINOR.mod, to be named by -modfile. The go
+# command then tidies the file and adds the checksums of what the judge imports.
 set -eu
 cd "$(dirname "$0")"
 newest=1.37
@@ -26,5 +27,7 @@ for version in "$@"; do
         echo
         sed -n '/^replace (/,/^)/p' "$upstream" | sed -E "s/^(\t(k8s\.io\/[^ ]+)) => \.\/staging\/.*/\1 => \2 $staging/"
     } >"$file"
+    tags="kube$(echo "$minor" | tr -d .)"
+    go list -mod=mod -modfile="$file" -tags="$tags" -deps -test ./... >/dev/null
     echo "$file"
 done
