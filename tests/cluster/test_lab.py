@@ -19,7 +19,7 @@ from lab.control_plane import TOPOLOGIES, ControlPlane
 from lab.controllers import NOT_READY
 from lab.credentials import Credentials
 from lab.devices import Device, DevicePlugin
-from lab.kubelet import Kubelet, start_all
+from lab.kubelet import OLDER, Kubelet, start_all
 from lab.machines import Machine, machine
 from lab.picture import Picture
 from lab.pods import container, example_pod, is_running, is_settled, phase, pod, sidecar
@@ -149,9 +149,9 @@ def test_the_example_of_the_announcement(node: Kubelet, api: Api, namespace: str
 
 def test_a_kubelet_of_the_release_before(kubelet: KubeletFactory, api: Api, namespace: str, pods: Picture) -> None:
     """A kubelet 1.36 at the control plane of 1.37 gives the example pod the same CPUs."""
-    if not (BINARIES / "kubelet-on-machine-1.36").exists():
+    if not (BINARIES / OLDER).exists():
         pytest.skip("The kubelet of 1.36 is not built: run tests/cluster/build.sh 1.36.")
-    node = kubelet("older", machine(), ALIGNED, binary="kubelet-on-machine-1.36").start()
+    node = kubelet("older", machine(), ALIGNED, binary=OLDER).start()
     (item,) = settled(pods, *api.create_pods([example_pod("example", node=node.name, namespace=namespace)]))
     assert api.get(f"{NODES}/older")["status"]["nodeInfo"]["kubeletVersion"].startswith("v1.36.")
     pools = node.checkpoint("cpu_manager_state")["podEntries"]

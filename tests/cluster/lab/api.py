@@ -24,6 +24,20 @@ Object = dict[str, Any]
 NODES = "/api/v1/nodes"
 PODS = "/api/v1/pods"
 WORKERS = 8
+# Only a busy server (429), as it is with a new kind of objects for a moment, is asked again; all else is the caller's.
+RETRY = urllib3.Retry(
+    total=None,
+    connect=0,
+    read=0,
+    other=0,
+    status=50,
+    status_forcelist=(429,),
+    allowed_methods=None,
+    backoff_factor=0.05,
+    backoff_max=0.5,
+    raise_on_status=False,
+    respect_retry_after_header=False,
+)
 
 
 class ApiError(LabError):
@@ -46,7 +60,7 @@ class Api:
         self._headers = {"Accept": "application/json"}
         if credentials.token:
             self._headers["Authorization"] = f"Bearer {credentials.token}"
-        self._pool = urllib3.PoolManager(maxsize=32, retries=False, ssl_context=credentials.context())
+        self._pool = urllib3.PoolManager(maxsize=32, retries=RETRY, ssl_context=credentials.context())
         self._kinds: dict[tuple[str, str], tuple[str, bool]] = {}
 
     def close(self) -> None:
