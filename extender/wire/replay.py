@@ -94,7 +94,7 @@ def _device(value: object, field: str) -> Device:
         id=fields.text(device.get("id"), f"{field}.id"),
         zones=cpuset.of(zone for zone in zones if zone >= 0),
         located=bool(zones),
-        healthy=fields.boolean(device.get("healthy"), f"{field}.healthy", default=False),
+        healthy=fields.boolean(device.get("healthy"), f"{field}.healthy", default=True),
     )
 
 

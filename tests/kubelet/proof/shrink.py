@@ -11,7 +11,21 @@ from proof.machines import Json
 
 Path: TypeAlias = tuple[str | int, ...]
 
-_NEEDED = {"id", "version", "machine", "kubelet", "steps", "op", "metadata", "uid", "name", "spec", "node_id"}
+_NEEDED = {
+    "id",
+    "version",
+    "machine",
+    "kubelet",
+    "steps",
+    "op",
+    "metadata",
+    "uid",
+    "name",
+    "spec",
+    "node_id",
+    "healthy",
+    "numa",
+}
 MOST_TRIALS = 4000
 
 
