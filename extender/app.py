@@ -9,8 +9,10 @@ that is not 200, so that what it must know, a malformed question included, is sa
 from __future__ import annotations
 
 import logging
+import sys
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import orjson
@@ -19,13 +21,17 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from extender import verbs
 from extender.inventory.judgement import Judgement
+from extender.kube import KubeError
 from extender.metrics import Metrics
 from extender.process import World, start
-from extender.settings import Settings, load
+from extender.settings import Settings, SettingsError, load
 from extender.wire import scheduler
 from extender.wire.fields import WireError
 
 log = logging.getLogger(__name__)
+
+APP_LOAD_ERROR = 4
+"""Exit code at which gunicorn's arbiter ends instead of starting another worker (Arbiter.APP_LOAD_ERROR)."""
 
 
 def create_app(settings: Settings, world: World) -> Flask:
@@ -68,11 +74,14 @@ def serve() -> Flask:
     """
     Starts the extender as the settings say and returns its app, for gunicorn.
 
-    Raises:
-        SettingsError: a setting is wrong.
+    Where a setting is wrong or there is no way to the API server, says so in one sentence and ends gunicorn as well.
     """
-    settings = load()
-    return create_app(settings, start(settings))
+    try:
+        settings = load()
+        return create_app(settings, start(settings))
+    except (SettingsError, KubeError) as error:
+        log.critical(str(error))
+        sys.exit(APP_LOAD_ERROR)
 
 
 def _answer(world: World, verb: str, act: Callable[[World, object], Any], fail: Callable[[str], Any]) -> Response:
@@ -106,8 +115,7 @@ def _filter(world: World, question: object) -> object:
     judgements = verbs.filter_nodes(world.inventory, args.pod, args.names, world.clock())
     passed = [one.node.name for one in judgements if one.fits]
     refused = {one.node.name: verbs.reason(one) for one in judgements if not one.fits}
-    for one in judgements:
-        _count(world.metrics, one)
+    _count(world.metrics, judgements)
     log.info(
         "filtered",
         extra={
@@ -141,10 +149,12 @@ def _bind(world: World, question: object) -> object:
     return scheduler.binding_result(bound.error)
 
 
-def _count(metrics: Metrics, judgement: Judgement) -> None:
-    metrics.answers.labels(str(judgement.knowledge), "true" if judgement.fits else "false").inc()
-    if not judgement.fits:
-        _count_refusal(metrics, judgement)
+def _count(metrics: Metrics, judgements: Sequence[Judgement]) -> None:
+    for (knowledge, fits), number in Counter((one.knowledge, one.fits) for one in judgements).items():
+        metrics.answers.labels(str(knowledge), "true" if fits else "false").inc(number)
+    for one in judgements:
+        if not one.fits:
+            _count_refusal(metrics, one)
 
 
 def _count_refusal(metrics: Metrics, judgement: Judgement) -> None:

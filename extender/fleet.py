@@ -47,13 +47,14 @@ class Fit:
 class Snapshot:
     """One node as its kubelet's next admission will find it."""
 
-    __slots__ = ("_after", "_fits", "_rooms", "kubelet", "state")
+    __slots__ = ("_after", "_fits", "_rooms", "_scores", "kubelet", "state")
 
     def __init__(self, kubelet: Kubelet, state: NodeState) -> None:
         self.kubelet = kubelet
         self.state = state
         self._fits: dict[Shape, Fit] = {}
         self._after: dict[str, Snapshot] = {}
+        self._scores: dict[Shape, int] = {}
         self._rooms: tuple[Room, ...] | None = None
 
     @property
@@ -68,6 +69,14 @@ class Snapshot:
         known = self._fits.get(shape)
         if known is None:
             known = self._fits[shape] = self._admit(pod)
+        return known
+
+    def score(self, pod: Pod, shape: Shape) -> int:
+        """Returns how good the place is that a pod would get, 0 to 10; 0 for one that gets none."""
+        known = self._scores.get(shape)
+        if known is None:
+            answer = self.fit(pod, shape)
+            known = self._scores[shape] = placement_score(self, answer) if answer.admit else 0
         return known
 
     def after(self, pod: Pod) -> Snapshot:

@@ -7,10 +7,15 @@ keeps connections open. The names are gunicorn's.
 
 from __future__ import annotations
 
-from extender import logs
-from extender.settings import load
+import sys
 
-_settings = load()
+from extender import logs
+from extender.settings import SettingsError, load
+
+try:
+    _settings = load()
+except SettingsError as error:
+    sys.exit(f"Error: {error}")
 
 bind = f"{_settings.listen.address}:{_settings.listen.port}"
 workers = 1

@@ -11,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from extender.fleet import placement_score, shape_of
+from extender.fleet import Shape, shape_of
 from extender.inventory.judgement import Judgement
 from extender.inventory.live import Inventory
+from extender.inventory.node import Node
 from extender.model.pod import Pod
 from extender.model.report import Missing
 from extender.model.verdict import Refusal
@@ -35,14 +36,11 @@ def filter_nodes(inventory: Inventory, pod: Pod, names: Sequence[str], now: floa
 def score_nodes(inventory: Inventory, pod: Pod, names: Sequence[str]) -> dict[str, int]:
     """Scores the placement that the kubelet would choose on each node; nodes that are not known score 0."""
     shape = shape_of(pod)
-    return {name: _score(inventory.judge(name, pod, shape)) for name in names}
+    return {name: _score(inventory.node(name), pod, shape) for name in names}
 
 
-def _score(judgement: Judgement) -> int:
-    snapshot, fit = judgement.node.snapshot, judgement.fit
-    if snapshot is None or fit is None or not judgement.fits:
-        return 0
-    return placement_score(snapshot, fit)
+def _score(node: Node, pod: Pod, shape: Shape) -> int:
+    return 0 if node.snapshot is None or pod.uid in node.held else node.snapshot.score(pod, shape)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import queue
 import threading
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,14 +19,21 @@ BREAK = object()
 """The connection breaks in the middle of an event."""
 
 
-class FakeApiServer:
-    """State of one server; a test reads and writes it directly."""
+class Collection:
+    """The objects below one path."""
 
     def __init__(self) -> None:
         self.objects: list[Object] = []
         self.version = 1
         self.events: queue.Queue[Any] = queue.Queue()
         """What the current watch sends next: an event, CLOSE or BREAK."""
+
+
+class FakeApiServer:
+    """State of one server; a test reads and writes it directly."""
+
+    def __init__(self) -> None:
+        self.collections: defaultdict[str, Collection] = defaultdict(Collection)
         self.requests: list[tuple[str, dict[str, str]]] = []
         """Path and query of every request, in order."""
         self.bindings: list[tuple[str, Object, str]] = []
@@ -57,9 +65,9 @@ def serving() -> Iterator[FakeApiServer]:
             if state.refuse:
                 self._status(*state.refuse.pop(0))
             elif "watch" in query:
-                self._watch()
+                self._watch(state.collections[url.path])
             else:
-                self._page(int(query["limit"]), int(query.get("continue", 0)))
+                self._page(state.collections[url.path], int(query["limit"]), int(query.get("continue", 0)))
 
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -69,16 +77,16 @@ def serving() -> Iterator[FakeApiServer]:
             else:
                 self._send(201, {"kind": "Status", "status": "Success"})
 
-        def _page(self, limit: int, start: int) -> None:
-            more = {"continue": str(start + limit)} if start + limit < len(state.objects) else {}
-            metadata = {"resourceVersion": str(state.version), **more}
-            self._send(200, {"metadata": metadata, "items": state.objects[start : start + limit]})
+        def _page(self, collection: Collection, limit: int, start: int) -> None:
+            more = {"continue": str(start + limit)} if start + limit < len(collection.objects) else {}
+            metadata = {"resourceVersion": str(collection.version), **more}
+            self._send(200, {"metadata": metadata, "items": collection.objects[start : start + limit]})
 
-        def _watch(self) -> None:
+        def _watch(self, collection: Collection) -> None:
             self.send_response(200)
             self.send_header("Transfer-Encoding", "chunked")
             self.end_headers()
-            while (event := state.events.get()) is not CLOSE:
+            while (event := collection.events.get()) is not CLOSE:
                 line = b'{"type": "MODI' if event is BREAK else json.dumps(event).encode() + b"\n"
                 self.wfile.write(f"{len(line):x}\r\n".encode() + line + b"\r\n")
                 if event is BREAK:
@@ -105,6 +113,7 @@ def serving() -> Iterator[FakeApiServer]:
     try:
         yield state
     finally:
-        state.events.put(CLOSE)
+        for collection in list(state.collections.values()):
+            collection.events.put(CLOSE)
         server.shutdown()
         server.server_close()

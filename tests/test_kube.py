@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from fake_api_server import BREAK, CLOSE, FakeApiServer, serving
+from fake_api_server import BREAK, CLOSE, Collection, FakeApiServer, serving
 
 from extender.kube import Cluster, KubeError, Watch, connect
 from extender.metrics import Metrics
@@ -72,27 +72,32 @@ def cluster(server: FakeApiServer, tmp_path: Path) -> Cluster:
 
 
 @pytest.fixture
+def things(server: FakeApiServer) -> Collection:
+    return server.collections[PATH]
+
+
+@pytest.fixture
 def recorder() -> Recorder:
     return Recorder()
 
 
 @pytest.fixture
-def watch(server: FakeApiServer, cluster: Cluster, recorder: Recorder) -> Iterator[Watch]:
+def watch(things: Collection, cluster: Cluster, recorder: Recorder) -> Iterator[Watch]:
     watch = Watch(cluster, PATH, recorder, Metrics())
     yield watch
     watch.stop()
     for _ in range(3):  # one for each connection that a test may have left open
-        server.events.put(CLOSE)
+        things.events.put(CLOSE)
     watch._thread.join(timeout=10)
     assert not watch._thread.is_alive()
 
 
-def test_a_list_is_read_page_by_page(server: FakeApiServer, cluster: Cluster) -> None:
+def test_a_list_is_read_page_by_page(server: FakeApiServer, things: Collection, cluster: Cluster) -> None:
     """All pages of a list come back as one, with the version of the last."""
-    server.objects = [thing(str(number)) for number in range(5)]
-    server.version = 42
+    things.objects = [thing(str(number)) for number in range(5)]
+    things.version = 42
 
-    assert (server.objects, "42") == cluster.list(PATH, page=2)
+    assert (things.objects, "42") == cluster.list(PATH, page=2)
     assert ["0", "2", "4"] == [query.get("continue", "0") for _, query in server.requests]
 
 
@@ -125,16 +130,16 @@ def test_no_kubeconfig_and_no_service_account_is_one_sentence() -> None:
         connect("/nowhere/kubeconfig")
 
 
-def test_what_happens_after_the_list_is_told_in_order(server: FakeApiServer, watch: Watch, recorder: Recorder) -> None:
+def test_what_happens_after_the_list_is_told_in_order(things: Collection, watch: Watch, recorder: Recorder) -> None:
     """The list comes first, as a whole; then each event; bookmarks only move the version."""
-    server.objects, server.version = [thing("a")], 7
+    things.objects, things.version = [thing("a")], 7
     for event in (
         {"type": "ADDED", "object": thing("b", 8)},
         {"type": "BOOKMARK", "object": thing("", 9)},
         {"type": "MODIFIED", "object": thing("a", 10)},
         {"type": "DELETED", "object": thing("b", 11)},
     ):
-        server.events.put(event)
+        things.events.put(event)
     watch.start()
 
     assert [("replace", ["a"]), ("put", "b"), ("put", "a"), ("remove", "b")] == [recorder.next() for _ in range(4)]
@@ -158,23 +163,27 @@ def test_what_happens_after_the_list_is_told_in_order(server: FakeApiServer, wat
         ),
     ],
 )
-def test_a_watch_goes_on(server: FakeApiServer, watch: Watch, recorder: Recorder, ending: object, asked: str) -> None:
+def test_a_watch_goes_on(
+    server: FakeApiServer, things: Collection, watch: Watch, recorder: Recorder, ending: object, asked: str
+) -> None:
     """However a watch ends, nothing is lost."""
-    server.events.put({"type": "ADDED", "object": thing("a", 8)})
-    server.events.put(ending)
+    things.events.put({"type": "ADDED", "object": thing("a", 8)})
+    things.events.put(ending)
     watch.start()
     assert [("replace", []), ("put", "a")] == [recorder.next() for _ in range(2)]
-    server.objects, server.version = [thing("a", 8), thing("b", 9)], 9
-    server.events.put({"type": "ADDED", "object": thing("b", 9)})
+    things.objects, things.version = [thing("a", 8), thing("b", 9)], 9
+    things.events.put({"type": "ADDED", "object": thing("b", 9)})
 
     told = recorder.next()
     assert asked == server.paths()[2]
     assert told == (("replace", ["a", "b"]) if asked == "list" else ("put", "b"))
 
 
-def test_an_api_server_that_is_away_is_waited_for(server: FakeApiServer, watch: Watch, recorder: Recorder) -> None:
+def test_an_api_server_that_is_away_is_waited_for(
+    server: FakeApiServer, things: Collection, watch: Watch, recorder: Recorder
+) -> None:
     """A refused list is tried again; until one succeeds the watch is not synced."""
-    server.objects = [thing("a")]
+    things.objects = [thing("a")]
     server.refuse += [(503, "starting"), (503, "starting")]
     watch.start()
 
@@ -183,13 +192,13 @@ def test_an_api_server_that_is_away_is_waited_for(server: FakeApiServer, watch: 
 
 
 def test_a_fault_of_ours_leads_to_a_new_list(
-    server: FakeApiServer, watch: Watch, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+    things: Collection, watch: Watch, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A reader that fails on an object does not freeze the inventory: everything is read anew."""
     monkeypatch.setattr(recorder, "put", lambda _: 1 / 0)
-    server.events.put({"type": "ADDED", "object": thing("a", 8)})
+    things.events.put({"type": "ADDED", "object": thing("a", 8)})
     watch.start()
     assert ("replace", []) == recorder.next()
-    server.objects = [thing("a", 8)]
+    things.objects = [thing("a", 8)]
 
     assert ("replace", ["a"]) == recorder.next()

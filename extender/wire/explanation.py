@@ -42,6 +42,11 @@ _CAUSES = {
     Cause.DEVICE_NONE_HEALTHY: "no device is healthy",
     Cause.DEVICE_ALLOCATED_UNHEALTHY: "a device that it holds is no longer healthy",
 }
+_ABOUT_ROOM = frozenset(cause for cause, why in _CAUSES.items() if why is _MEMORY) | {
+    Cause.GROUP_VIOLATION,
+    Cause.SMT_NOT_ENOUGH,
+}
+"""Causes that what the zones have left helps to understand."""
 
 
 def refusal_sentence(refusal: Refusal, configuration: KubeletConfiguration, rooms: Sequence[Room] = ()) -> str:
@@ -60,9 +65,9 @@ def refusal_sentence(refusal: Refusal, configuration: KubeletConfiguration, room
         wants += f" wants {amount(refusal.resource, refusal.requested)}"
     if refusal.cause in {Cause.NOT_ENOUGH_CPUS, Cause.DEVICE_NOT_ENOUGH}:
         return f"{wants}; the node has {refusal.available} left"
-    zones = _zones({room.zone: _some(room.free, [refusal.resource or ""]) for room in rooms}) if rooms else ""
-    why = _CAUSES.get(refusal.cause, str(refusal.cause))
-    return f"{wants}: {why}" + (f"; {zones}" if zones and refusal.cause is not Cause.AMOUNT_NOT_AN_INTEGER else "")
+    sentence = f"{wants}: {_CAUSES.get(refusal.cause, str(refusal.cause))}"
+    zones = _zones({room.zone: _some(room.free, [refusal.resource or ""]) for room in rooms})
+    return f"{sentence}; {zones}" if zones and refusal.cause in _ABOUT_ROOM else sentence
 
 
 def _no_alignment(refusal: Refusal, configuration: KubeletConfiguration) -> str:

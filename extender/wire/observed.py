@@ -39,6 +39,6 @@ def _started(status: object, field: str) -> bool:
         at = f"{field}.containerStatuses[{index}]"
         container = fields.mapping(value, at)
         state = fields.mapping(container.get("state"), f"{at}.state")
-        if "running" in state or container.get("lastState"):
+        if "running" in state or "terminated" in state or container.get("lastState"):
             return True
     return False
