@@ -3,6 +3,9 @@
 from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from lab.errors import LabError
 from lab.process import Process
@@ -39,13 +42,41 @@ def web_program(
     )
 
 
-def extender(workspace: Workspace, config: Path, port: int, *, name: str = "extender") -> Process:
-    """Prepares the extender on a settings file that makes it listen on `port`."""
-    command: Words = [program("numa-extender"), "serve", "--config", config]
-    return web_program(workspace, name, command, ready_url=f"http://127.0.0.1:{port}/readyz")
+def extender(
+    workspace: Workspace, kubeconfig: Path, *, name: str = "extender", changes: Mapping[str, Any] | None = None
+) -> tuple[Process, str]:
+    """
+    Prepares the extender on the settings file that a user would take, and returns it with its URL.
+
+    Changed in it are the port and the source of the inventory, which is the cluster behind `kubeconfig`; and `changes`.
+    """
+    port = workspace.ports.take()
+    lab = {"listen": {"port": port}, "inventory": {"source": "cluster", "kubeconfig": str(kubeconfig)}}
+    settings = yaml.safe_load((REPOSITORY / "config" / "extender.yaml").read_text())
+    path = write_settings(workspace, name, merged(merged(settings, lab), changes or {}))
+    command: Words = [program("numa-extender"), "serve", "--config", path]
+    url = f"http://127.0.0.1:{port}"
+    return web_program(workspace, name, command, ready_url=f"{url}/readyz"), url
 
 
-def exporter(workspace: Workspace, config: Path, port: int, node: str, *words: str | PathLike[str]) -> Process:
-    """Prepares one node's exporter on a settings file that makes it show its health on `port`; `words` follow on its command line."""
-    command: Words = [program("numa-exporter"), "--config", config, "--node-name", node, *words]
-    return web_program(workspace, f"{node}.exporter", command, ready_url=f"http://127.0.0.1:{port}/healthz")
+def exporter(workspace: Workspace, node: str, settings: Mapping[str, Any], port: int, *words: str) -> Process:
+    """Prepares a node's exporter on settings that make it answer on `port`; `words` end its command line."""
+    name = f"{node}.exporter"
+    path = write_settings(workspace, name, settings)
+    command: Words = [program("numa-exporter"), "--config", path, "--node-name", node, *words]
+    return web_program(workspace, name, command, ready_url=f"http://127.0.0.1:{port}/healthz")
+
+
+def write_settings(workspace: Workspace, name: str, settings: Mapping[str, Any]) -> Path:
+    """Writes a program's settings file."""
+    path = workspace.folder / f"{name}.yaml"
+    path.write_text(yaml.safe_dump(dict(settings), sort_keys=False))
+    return path
+
+
+def merged(settings: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the settings with the changes laid over them, section by section."""
+    result = dict(settings)
+    for key, value in changes.items():
+        result[key] = merged(result.get(key) or {}, value) if isinstance(value, Mapping) else value
+    return result
