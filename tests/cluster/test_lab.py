@@ -159,7 +159,7 @@ def test_a_kubelet_of_the_release_before(kubelet: KubeletFactory, api: Api, name
 
 
 def test_init_containers_end_and_sidecars_run_on(node: Kubelet, api: Api, namespace: str, pods: Picture) -> None:
-    """Ordinary init containers end with code 0 in turn, a restartable one keeps running, and the pod becomes Running."""
+    """Ordinary init containers end with code 0 in turn, a restartable one runs on, and the pod becomes Running."""
     whole = {"cpu": "2", "memory": "1Gi"}
     body = pod(
         "init",
@@ -228,7 +228,8 @@ def test_containers_outlive_a_restart_of_the_kubelet(
     node: Kubelet, api: Api, namespace: str, pods: Picture, end: Callable[[Kubelet], None]
 ) -> None:
     """
-    After a restart of the kubelet a pod has the same containers and the same CPUs, and the next pod is admitted beside it.
+    After a restart of the kubelet a pod has the same containers and the same CPUs, and the next pod is admitted
+    beside it.
 
     The pod is a plain one: kubelets up to 1.37.2 refuse their own pods with pod-level resources after a restart.
     """
@@ -399,7 +400,7 @@ def test_cadvisor_finds_in_sysfs_the_machine_that_was_written(
 
 
 def _zones(read: Machine) -> list[Object]:
-    """The zones, without the order of threads and cores, and without the difference between no list and an empty one."""
+    """The zones without the order of threads and cores; no list is the same as an empty one."""
     zones = []
     for zone in read["topology"]:
         cores = [
@@ -428,7 +429,10 @@ def test_a_command_inside_sees_the_imagined_machine(node: Kubelet) -> None:
 
 
 def test_two_labs_run_at_the_same_time_and_one_after_the_other(control_plane: ControlPlane) -> None:
-    """Beside the lab of this run a second one starts, runs a pod and stops, and then a third; they leave no process and no file."""
+    """
+    Beside the lab of this run a second one starts, runs a pod and stops, and then a third; they leave no process and
+    no file.
+    """
     for _ in range(2):
         workspace = Workspace()
         try:

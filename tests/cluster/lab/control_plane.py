@@ -1,4 +1,4 @@
-"""A control plane: etcd and kube-apiserver, a certificate authority of its own, and what a test needs to speak to them."""
+"""A control plane: etcd, kube-apiserver and a certificate authority, and what a test needs to speak to them."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,9 +1,10 @@
 """
 The few acts of kube-controller-manager without which a lab does not go on.
 
-1. A Node that became Ready loses the taint `node.kubernetes.io/not-ready` with which it registered; one that is no longer Ready
-   gets it back (node lifecycle controller).
-2. When a Node is gone, so are the objects that it owns and the pods bound to it (garbage collector, pod garbage collector).
+1. A Node that became Ready loses the taint `node.kubernetes.io/not-ready` with which it registered; one that is no
+   longer Ready gets it back (node lifecycle controller).
+2. When a Node is gone, so are the objects that it owns and the pods bound to it (garbage collector, pod garbage
+   collector).
 """
 
 import contextlib

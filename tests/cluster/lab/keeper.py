@@ -1,9 +1,9 @@
 """
 Ends the lab's processes when the test run itself is gone, however it went.
 
-Run as a program with a pipe on its standard input: "+ID" and "-ID" lines tell which process groups are alive. When the pipe
-closes, which even `kill -9` of the test run brings about, the groups that are left are ended. Only those: the groups
-are the lab's own, each started in a session of its own.
+Run as a program with a pipe on its standard input: "+ID" and "-ID" lines tell which process groups are alive. When
+the pipe closes, which even `kill -9` of the test run brings about, the groups that are left are ended. Only those:
+the groups are the lab's own, each started in a session of its own.
 """
 
 import contextlib

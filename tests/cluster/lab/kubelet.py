@@ -19,8 +19,8 @@ from lab.waiting import answers, listens
 Configuration = Mapping[str, Any]
 
 NEWEST, OLDER = "kubelet-on-machine", "kubelet-on-machine-1.36"
-# Resizing a pod in place reads the pod's cgroups, which the lab has not: 1.36 crashes on that after every start of a pod with
-# pod-level resources.
+# Resizing a pod in place reads the pod's cgroups, which the lab has not: 1.36 crashes on that after every start of a
+# pod with pod-level resources.
 OLDER_GATES = {"InPlacePodLevelResourcesVerticalScaling": False}
 CHECKPOINTS = ("cpu_manager_state", "memory_manager_state")
 READY_SECONDS = 60
@@ -28,8 +28,9 @@ READY_SECONDS = 60
 
 class Kubelet:
     """
-    One node. `configuration` holds the KubeletConfiguration fields that matter to the test, without ports and paths; it may be
-    changed between two starts. The runtime is a process of its own, so containers outlive a restart of the kubelet.
+    One node. `configuration` holds the KubeletConfiguration fields that matter to the test, without ports and paths;
+    it may be changed between two starts. The runtime is a process of its own, so containers outlive a restart of the
+    kubelet.
     """
 
     def __init__(
@@ -92,7 +93,7 @@ class Kubelet:
 
     @property
     def url(self) -> str:
-        """Where the kubelet serves /configz and /healthz; its certificate is signed by the control plane's authority."""
+        """Where the kubelet serves /configz and /healthz, with a certificate of the control plane's authority."""
         return f"https://127.0.0.1:{self.port}"
 
     def launch(self) -> Self:
@@ -115,8 +116,8 @@ class Kubelet:
         """
         Restarts the kubelet under its running containers.
 
-        With `forget_state` the checkpoints of the resource managers are removed in between, as an administrator must who
-        changes their policies.
+        With `forget_state` the checkpoints of the resource managers are removed in between, as an administrator must
+        who changes their policies.
         """
         self.process.stop()
         if forget_state:
@@ -138,20 +139,26 @@ class Kubelet:
         self.runtime.stop()
 
     def remove(self) -> None:
-        """Stops both, and deletes the Node; with it go its pods and what it owns. Its files stay for whoever looks for a fault."""
+        """
+        Stops both, and deletes the Node; with it go its pods and what it owns. Its files stay for whoever looks for a
+        fault.
+        """
         self.stop()
         self._api.delete(f"{NODES}/{self.name}")
 
     def checkpoint(self, name: str) -> dict[str, Any]:
-        """Reads `cpu_manager_state` or `memory_manager_state`; of the forms with a `data` string, what is in that string."""
+        """
+        Reads `cpu_manager_state` or `memory_manager_state`; of the forms with a `data` string, what is in that
+        string.
+        """
         document: dict[str, Any] = orjson.loads((self.state_dir / name).read_bytes())
         data: dict[str, Any] = orjson.loads(document["data"]) if document.get("data") else document
         return data
 
     def inside(self, command: Sequence[str]) -> list[str]:
         """
-        The command line that runs a command where the machine's sysfs is at /sys/devices/system and the kubelet's folder
-        at /var/lib/kubelet, for as long as this kubelet runs.
+        The command line that runs a command where the machine's sysfs is at /sys/devices/system and the kubelet's
+        folder at /var/lib/kubelet, for as long as this kubelet runs.
         """
         return ["nsenter", f"--mount=/proc/{self.process.pid}/ns/mnt", "--", *command]
 
@@ -226,7 +233,10 @@ def remove_all(kubelets: Iterable[Kubelet]) -> None:
 
 
 def reserved_memory(machine: Machine, configuration: Configuration) -> list[dict[str, Any]]:
-    """The `reservedMemory` that the memory manager demands, all in the first zone with memory: systemReserved + kubeReserved + evictionHard."""
+    """
+    The `reservedMemory` that the memory manager demands, all in the first zone with memory: systemReserved +
+    kubeReserved + evictionHard.
+    """
     amounts = [
         configuration.get("systemReserved", {}).get("memory", "0"),
         configuration.get("kubeReserved", {}).get("memory", "0"),

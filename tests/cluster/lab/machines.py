@@ -24,7 +24,8 @@ def machine(
     caches_per_zone: int = 1,
 ) -> Machine:
     """
-    Builds a machine; CPUs are numbered as Linux does on most servers: first one thread of every core, then the siblings.
+    Builds a machine; CPUs are numbered as Linux does on most servers: first one thread of every core, then the
+    siblings.
 
     - `zones`, `cores_per_zone`, `threads` (per core), `memory_gib` (per zone): of the zones with cores.
     - `ids`: their ids; 0, 1, ... when absent.
@@ -34,8 +35,8 @@ def machine(
     - `distances`: a row per zone, rows and columns in ascending order of id; 10 and 20 when absent.
     - `caches_per_zone`: how many last-level caches the cores of a zone share out among them.
 
-    Zones are listed as cAdvisor does, in the alphabetical order of their folders: 0, 10, 2. A cache that all cores of a zone share is
-    a cache of the zone, else it is an uncore cache of its cores, also as in cAdvisor.
+    Zones are listed as cAdvisor does, in the alphabetical order of their folders: 0, 10, 2. A cache that all cores of
+    a zone share is a cache of the zone, else it is an uncore cache of its cores, also as in cAdvisor.
     """
     with_cores = list(ids) if ids is not None else list(range(zones))
     memory = dict.fromkeys(with_cores, memory_gib) | dict(memory_only or {})

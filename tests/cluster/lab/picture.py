@@ -71,7 +71,7 @@ class Picture:
             return value
 
     def wait_quiet(self, seconds: float, limit: float) -> None:
-        """Waits until nothing has changed for `seconds`; raises `LabError` when that took longer than `limit` seconds."""
+        """Waits until nothing has changed for `seconds`; raises `LabError` when that takes over `limit` seconds."""
         end = time.monotonic() + limit
         with self._changed:
             while self._changed.wait(seconds):

@@ -31,7 +31,10 @@ def pod(
     annotations: Mapping[str, str] | None = None,
     **spec: Any,
 ) -> Object:
-    """A pod. `budget` are its pod-level resources; `node` binds it without a scheduler; further `spec` fields as they are."""
+    """
+    A pod. `budget` are its pod-level resources; `node` binds it without a scheduler; further `spec` fields as they
+    are.
+    """
     body: Object = {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -48,7 +51,10 @@ def pod(
 
 
 def example_pod(name: str, **fields: Any) -> Object:
-    """The pod of the Kubernetes 1.36 announcement: a budget of 8 CPU and 16Gi, 6 and 12Gi of it exclusively for the database."""
+    """
+    The pod of the Kubernetes 1.36 announcement: a budget of 8 CPU and 16Gi, 6 and 12Gi of it exclusively for the
+    database.
+    """
     containers = (container("db", {"cpu": "6", "memory": "12Gi"}), container("metrics"), container("backup"))
     return pod(name, *containers, budget={"cpu": "8", "memory": "16Gi"}, **fields)
 

@@ -2,8 +2,8 @@
 Free TCP ports on 127.0.0.1 that two labs at the same time do not both take.
 
 A port that the kernel hands out for `bind(0)` may be gone by the time a child listens on it. These ports lie below the
-range from which the kernel takes ports of outgoing connections, and a lock on a file per port, held as long as this process
-lives, keeps other labs away.
+range from which the kernel takes ports of outgoing connections, and a lock on a file per port, held as long as this
+process lives, keeps other labs away.
 """
 
 import fcntl

@@ -1,4 +1,4 @@
-"""One supervised process: started in a group of its own, watched until it is ready, stopped with everything it started."""
+"""One supervised process: started in its own group, watched until ready, stopped with all that it started."""
 
 import contextlib
 import os
@@ -93,7 +93,10 @@ class Process:
             self._process.terminate()
 
     def stop(self, seconds: float = 10) -> None:
-        """Asks the program to end, and after `seconds` forces it; what it started goes with it. No error when it is not running."""
+        """
+        Asks the program to end, and after `seconds` forces it; what it started goes with it. No error when it is not
+        running.
+        """
         if self._process is None:
             return
         if self.running:

@@ -49,8 +49,8 @@ def scheduler(
 
 def in_the_lab(document: dict[str, Any], kubeconfig: Path, extender_url: str | None) -> dict[str, Any]:
     """
-    Returns the configuration with the lab's kubeconfig, without leader election (a killed scheduler's lease would be waited for), and
-    with its extender at `extender_url`, or without extenders when that is None.
+    Returns the configuration with the lab's kubeconfig, without leader election (a killed scheduler's lease would be
+    waited for), and with its extender at `extender_url`, or without extenders when that is None.
 
     The URL's path is the user's own; only scheme, host and port are replaced. TLS settings go with the scheme.
     """

@@ -37,7 +37,10 @@ def cpu_list(ids: Iterable[int]) -> str:
 
 
 def cpu_map(ids: Iterable[int], count: int) -> str:
-    """The kernel's mask format for `count` CPUs: words of 32 bits in hexadecimal, the highest first, `00000001,0000ffff`."""
+    """
+    The kernel's mask format for `count` CPUs: words of 32 bits in hexadecimal, the highest first,
+    `00000001,0000ffff`.
+    """
     mask = sum(1 << number for number in ids)
     words = [(mask >> (32 * place)) & 0xFFFFFFFF for place in range((count + 31) // 32)]
     return ",".join(f"{word:08x}" for word in reversed(words))

@@ -22,7 +22,10 @@ def missing_binaries() -> list[str]:
 
 
 class Workspace:
-    """A short folder of its own (a unix socket's path has at most 107 bytes), free ports, and the processes started here."""
+    """
+    A short folder of its own (a unix socket's path has at most 107 bytes), free ports, and the processes started
+    here.
+    """
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="numa-lab-"))
@@ -61,7 +64,7 @@ class Workspace:
         return path
 
     def close(self, *, keep: bool) -> None:
-        """Stops what still runs, in the reverse order of preparation, and removes the folder unless it is to be kept."""
+        """Stops what still runs, the last prepared first, and removes the folder unless it is to be kept."""
         for process in reversed(self._processes):
             process.ask()
         for process in reversed(self._processes):
