@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"google.golang.org/grpc"
 	pluginapi "k8s.io/kubelet/pkg/apis/deviceplugin/v1beta1"
@@ -14,7 +15,11 @@ import (
 // registerDevices plays one plugin a resource: it connects and reports its devices, without a socket between.
 func (n *Node) registerDevices(devices map[string][]replay.Device) error {
 	for resource, list := range devices {
-		if err := connectPlugin(n.devices, resource, devicePlugin{resource: resource}); err != nil {
+		plugin := devicePlugin{resource: resource, located: map[string]bool{}}
+		for _, device := range list {
+			plugin.located[device.ID] = slices.ContainsFunc(device.NUMA, func(zone int64) bool { return zone >= 0 })
+		}
+		if err := connectPlugin(n.devices, resource, plugin); err != nil {
 			return fmt.Errorf("devices: %s: %w", resource, err)
 		}
 		response := &pluginapi.ListAndWatchResponse{}
@@ -40,10 +45,12 @@ func pluginDevice(device replay.Device) *pluginapi.Device {
 	return result
 }
 
-// devicePlugin is a plugin that allows every allocation and prefers the lowest ids, so that answers repeat.
+// devicePlugin is a plugin that allows every allocation and prefers devices with a zone, among them the lowest ids: the
+// kubelet's own order where it has one, and the same choice every time where it has none, so that answers repeat.
 type devicePlugin struct {
 	pluginapi.DevicePluginClient
 	resource string
+	located  map[string]bool
 }
 
 func (p devicePlugin) API() pluginapi.DevicePluginClient { return p }
@@ -54,18 +61,26 @@ func (devicePlugin) GetDevicePluginOptions(context.Context, *pluginapi.Empty, ..
 	return &pluginapi.DevicePluginOptions{GetPreferredAllocationAvailable: true}, nil
 }
 
-func (devicePlugin) GetPreferredAllocation(_ context.Context, request *pluginapi.PreferredAllocationRequest, _ ...grpc.CallOption) (*pluginapi.PreferredAllocationResponse, error) {
+func (p devicePlugin) GetPreferredAllocation(_ context.Context, request *pluginapi.PreferredAllocationRequest, _ ...grpc.CallOption) (*pluginapi.PreferredAllocationResponse, error) {
 	response := &pluginapi.PreferredAllocationResponse{}
 	for _, container := range request.ContainerRequests {
 		response.ContainerResponses = append(response.ContainerResponses,
-			&pluginapi.ContainerPreferredAllocationResponse{DeviceIDs: lowest(container)})
+			&pluginapi.ContainerPreferredAllocationResponse{DeviceIDs: p.preferred(container)})
 	}
 	return response, nil
 }
 
-func lowest(request *pluginapi.ContainerPreferredAllocationRequest) []string {
+func (p devicePlugin) preferred(request *pluginapi.ContainerPreferredAllocationRequest) []string {
 	chosen := slices.Clone(request.MustIncludeDeviceIDs)
-	available := slices.Sorted(slices.Values(request.AvailableDeviceIDs))
+	available := slices.SortedFunc(slices.Values(request.AvailableDeviceIDs), func(one, other string) int {
+		if p.located[one] != p.located[other] {
+			if p.located[one] {
+				return -1
+			}
+			return 1
+		}
+		return strings.Compare(one, other)
+	})
 	for _, id := range available {
 		if len(chosen) >= int(request.AllocationSize) {
 			break
