@@ -98,13 +98,13 @@ class PodReader:
     resource = "pods"
     path = "/api/v1/pods"
 
-    def __init__(self, inventory: Inventory, metrics: Metrics) -> None:
-        self._inventory, self._metrics = inventory, metrics
+    def __init__(self, inventory: Inventory, metrics: Metrics, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._inventory, self._metrics, self._monotonic = inventory, metrics, monotonic
 
     def replace(self, objects: list[Object]) -> None:
         """Takes these as all Pods; the order of creation is the best there is to tell in which they were bound."""
         objects = sorted(objects, key=lambda item: str(item["metadata"].get("creationTimestamp", "")))
-        self._inventory.pods_observed(filter(None, map(self._read, objects)))
+        self._inventory.pods_observed(filter(None, map(self._read, objects)), self._monotonic())
 
     def put(self, item: Object) -> None:
         """Takes a Pod that is new or changed."""
@@ -115,7 +115,7 @@ class PodReader:
     def remove(self, item: Object) -> None:
         """Takes note that a Pod was deleted, after what its last state says."""
         self.put(item)
-        self._inventory.pod_departed(item["metadata"]["uid"])
+        self._inventory.pod_departed(item["metadata"]["uid"], self._monotonic())
 
     def _read(self, item: Object) -> ObservedPod | None:
         try:

@@ -110,13 +110,13 @@ class Inventory:
 
     # --- news of pods
 
-    def pods_observed(self, seen: Iterable[ObservedPod]) -> None:
+    def pods_observed(self, seen: Iterable[ObservedPod], now: float) -> None:
         """Takes these as all pods that exist."""
         seen = list(seen)
         exist = {one.pod.uid for one in seen}
         with self._lock:
             for uid in [uid for uid in self._where if uid not in exist]:
-                self._depart(uid)
+                self._depart(uid, now)
             self._waiting.clear()
             for one in seen:
                 self._observe(one)
@@ -126,10 +126,10 @@ class Inventory:
         with self._lock:
             self._observe(seen)
 
-    def pod_departed(self, uid: str) -> None:
+    def pod_departed(self, uid: str, now: float) -> None:
         """Takes note that a pod was deleted."""
         with self._lock:
-            self._depart(uid)
+            self._depart(uid, now)
 
     # --- our own doing
 
@@ -188,9 +188,9 @@ class Inventory:
         self._where[uid] = seen.node
         self._change(seen.node, lambda node: nodes.observed(node, seen))
 
-    def _depart(self, uid: str) -> None:
+    def _depart(self, uid: str, now: float) -> None:
         self._waiting.pop(uid, None)
         self._answered = tuple(one for one in self._answered if one.pod.uid != uid)
         name = self._where.pop(uid, None)
         if name is not None:
-            self._change(name, lambda node: nodes.departed(node, uid))
+            self._change(name, lambda node: nodes.departed(node, uid, now))

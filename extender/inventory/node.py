@@ -23,6 +23,8 @@ from extender.model.report import Missing, Report
 from extender.model.state import NodeState
 
 NO_REPORT = "no report"
+REPORT_DELAY_SECONDS = 10.0
+"""Longest time from a look at a node to the arrival of the report of it; measured ones are below a second."""
 
 
 class Knowledge(StrEnum):
@@ -47,8 +49,8 @@ class Held:
     started: bool = False
     included: bool = False
     """It ran before the last change of the report, which therefore counts it even if it tells no uids."""
-    gone: bool = False
-    """Deleted from the API; its kubelet may still be ending it."""
+    gone: float | None = None
+    """When it was deleted from the API, by our own clock; its kubelet may still be ending it."""
     until: float | None = None
     """When an assumed binding is given up; None once the API server has shown the pod bound."""
 
@@ -115,9 +117,10 @@ def reported(node: Node, report: Report, now: float, age: float) -> Node:
         heard = node.heard if report.heartbeat == old.heartbeat else now
     fresh = replace(node, report=report, heard=heard, fault="")
     if old is not None and node.snapshot is not None and replace(old, heartbeat=report.heartbeat) == report:
-        held = {uid: pod for uid, pod in node.held.items() if not _over(pod, uid, report)}
+        held = {uid: pod for uid, pod in node.held.items() if not _over(pod, uid, report, old, now)}
         return fresh if len(held) == len(node.held) else _settled(replace(fresh, held=held))
-    held = {uid: replace(pod, included=pod.started) for uid, pod in node.held.items() if not _over(pod, uid, report)}
+    kept = {uid: pod for uid, pod in node.held.items() if not _over(pod, uid, report, old, now)}
+    held = {uid: replace(pod, included=pod.started) for uid, pod in kept.items()}
     return _settled(replace(fresh, held=held, kubelet=_kubelet(node, report)))
 
 
@@ -136,12 +139,12 @@ def observed(node: Node, seen: ObservedPod) -> Node:
     return _settled(replace(node, held={**node.held, seen.pod.uid: held}))
 
 
-def departed(node: Node, uid: str) -> Node:
-    """Takes note that a pod was deleted; what it holds waits for the next report unless it had ended."""
+def departed(node: Node, uid: str, now: float) -> Node:
+    """Takes note that a pod was deleted; what it holds waits for a report that lacks it unless it had ended."""
     held = node.held.get(uid)
     if held is None:
         return node
-    after = _settled(replace(node, held={**node.held, uid: replace(held, gone=True)}))
+    after = _settled(replace(node, held={**node.held, uid: replace(held, gone=now)}))
     return after if after.snapshot is not None and _holds(after.snapshot.state, uid) else forgotten(node, uid)
 
 
@@ -172,9 +175,16 @@ def _holds(state: NodeState, uid: str) -> bool:
     return pinned or uid in state.device.entries
 
 
-def _over(held: Held, uid: str, report: Report) -> bool:
-    """Whether a pod is over now that a report has come: it was deleted, and the report lacks it."""
-    return held.gone and uid not in report.state.active
+def _over(held: Held, uid: str, report: Report, old: Report | None, now: float) -> bool:
+    """
+    Whether a deleted pod is over now that a report has come that lacks it.
+
+    A pod that no report ever had may have been admitted after this one was made: it is over once the report is
+    certain to be younger than the deletion.
+    """
+    if held.gone is None or uid in report.state.active:
+        return False
+    return (old is not None and uid in old.state.active) or now - held.gone >= REPORT_DELAY_SECONDS
 
 
 def _kubelet(node: Node, report: Report) -> Kubelet | None:

@@ -11,6 +11,7 @@ from builders import database, pod, report
 
 from extender.fleet import shape_of
 from extender.inventory.live import Inventory
+from extender.inventory.node import REPORT_DELAY_SECONDS
 from extender.inventory.rules import Assume, Rules, StaleReports, UnknownNodes
 from extender.model.observed import ObservedPod
 from extender.model.pod import Pod
@@ -78,12 +79,21 @@ def test_a_pod_that_has_ended_gives_back_what_it_held(inventory: Inventory) -> N
 def test_a_pod_deleted_while_it_ran_holds_on_until_the_report_lacks_it(inventory: Inventory) -> None:
     """A deletion says nothing of the containers, which its kubelet may still be ending."""
     inventory.reported(report("n", database("a"), heartbeat=1001), now=1.0)
-    inventory.pods_observed(bound(database("a"), database("b")))
-    inventory.pod_departed("uid-a")
-    inventory.pod_departed("uid-b")
-    assert room(inventory) == 1
+    inventory.pod_departed("uid-a", now=1.0)
+    assert room(inventory) == 2
 
     inventory.reported(report("n", heartbeat=1002), now=2.0)
+    assert room(inventory) == 3
+
+
+def test_a_deleted_pod_that_no_report_had_waits_for_one_that_is_young_enough(inventory: Inventory) -> None:
+    """A report may have been made before its kubelet admitted a pod, and come after the pod's deletion."""
+    inventory.pod_observed(ObservedPod(database("a"), "n"))
+    inventory.pod_departed("uid-a", now=1.0)
+    inventory.reported(report("n", heartbeat=1002), now=2.0)
+    assert room(inventory) == 2
+
+    inventory.reported(report("n", heartbeat=1003), now=1.0 + REPORT_DELAY_SECONDS)
     assert room(inventory) == 3
 
 
@@ -91,25 +101,25 @@ def test_a_pod_deleted_after_it_had_ended_is_gone(inventory: Inventory) -> None:
     """What had ended before it was deleted holds nothing, although the last report has it."""
     inventory.reported(report("n", database("a"), heartbeat=1001), now=1.0)
     inventory.pod_observed(ObservedPod(database("a"), "n", terminal=True))
-    inventory.pod_departed("uid-a")
+    inventory.pod_departed("uid-a", now=1.0)
 
     assert room(inventory) == 3
 
 
 def test_a_list_replaces_what_was_watched(inventory: Inventory) -> None:
     """Pods that a new list lacks were deleted unseen; their node waits for the next report."""
-    inventory.pods_observed(bound(database("a"), database("b")))
-    inventory.pods_observed(bound(database("b")))
+    inventory.pods_observed(bound(database("a"), database("b")), now=1.0)
+    inventory.pods_observed(bound(database("b")), now=1.0)
     assert room(inventory) == 1
 
-    inventory.reported(report("n", heartbeat=1001), now=1.0)
+    inventory.reported(report("n", heartbeat=1001), now=1.0 + REPORT_DELAY_SECONDS)
     assert room(inventory) == 2
 
 
 def test_a_pod_made_anew_under_the_same_name_counts_anew(inventory: Inventory) -> None:
     """Pods are known by uid: the new one counts, and the old one until the report lacks it."""
     inventory.reported(report("n", database("a"), heartbeat=1001), now=1.0)
-    inventory.pods_observed(bound(replace(database("a"), uid="new")))
+    inventory.pods_observed(bound(replace(database("a"), uid="new")), now=1.0)
 
     assert room(inventory) == 1
 
@@ -157,7 +167,7 @@ def test_a_pod_bound_elsewhere_frees_where_it_was_assumed(inventory: Inventory) 
 
 def test_a_pod_does_not_stand_in_its_own_way(inventory: Inventory) -> None:
     """A pod whose binding failed in between is judged as if it were nowhere."""
-    inventory.pods_observed(bound(database("a"), database("b")))
+    inventory.pods_observed(bound(database("a"), database("b")), now=1.0)
     inventory.assume("n", database("c"), shape_of(database("c")), now=0.0)
 
     assert fits(inventory, database("c"))
@@ -212,7 +222,7 @@ def test_an_answered_pod_is_forgotten_in_time_or_with_the_pod() -> None:
 
     inventory.answered(database("c"), ["n"], now=20.0)
     assert not fits(inventory, database("d"))
-    inventory.pod_departed("uid-c")
+    inventory.pod_departed("uid-c", now=1.0)
     assert fits(inventory, database("d"))
 
 
@@ -336,7 +346,7 @@ def test_a_kubelet_that_would_not_start_is_an_unknown_node() -> None:
 def test_pods_are_counted_by_how_they_are_known(inventory: Inventory) -> None:
     """The gauge of pods tells reported, pending and assumed ones apart."""
     inventory.reported(report("n", database("a"), heartbeat=1001), now=0.0)
-    inventory.pods_observed(bound(database("a"), database("b")))
+    inventory.pods_observed(bound(database("a"), database("b")), now=1.0)
     inventory.assume("n", database("c"), shape_of(database("c")), now=0.0)
 
     assert inventory.count_pods() == {"reported": 1, "pending": 1, "assumed": 1, "answered": 0}
