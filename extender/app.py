@@ -24,7 +24,8 @@ from extender.inventory.judgement import Judgement
 from extender.kube import KubeError
 from extender.metrics import Metrics
 from extender.process import World, start
-from extender.settings import Settings, SettingsError, load
+from extender.settings import Settings, load
+from extender.settings_file import SettingsError
 from extender.wire import scheduler
 from extender.wire.fields import WireError
 

@@ -15,7 +15,8 @@ import click
 from extender import demo as demonstration
 from extender import replay as replays
 from extender.demo import SERVER, DemoError
-from extender.settings import VARIABLE, SettingsError, load
+from extender.settings import VARIABLE, load
+from extender.settings_file import SettingsError
 from extender.wire.fields import WireError
 
 

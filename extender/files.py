@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from extender.settings import SettingsError
+from extender.settings_file import SettingsError
 
 Object = dict[str, Any]
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 import sys
 
 from extender import logs
-from extender.settings import SettingsError, load
+from extender.settings import load
+from extender.settings_file import SettingsError
 
 try:
     _settings = load()

@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from extender.settings import Log
+from extender.settings_file import Log
 
 _ORDINARY = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 """Attributes that every record has; what else a record has came from ``extra``."""

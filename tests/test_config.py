@@ -16,7 +16,8 @@ from extender.inventory.live import Inventory
 from extender.inventory.node import Knowledge
 from extender.inventory.rules import Assume
 from extender.metrics import Metrics
-from extender.settings import Settings, SettingsError, Source, load, options
+from extender.settings import Settings, Source, load
+from extender.settings_file import SettingsError, options
 from extender.wire.pod import pod_from_json
 
 CONFIG = Path(__file__).parent.parent / "config"

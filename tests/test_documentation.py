@@ -19,7 +19,8 @@ from extender.inventory.live import Inventory
 from extender.metrics import Metrics
 from extender.process import World
 from extender.samples import sample
-from extender.settings import Settings, options
+from extender.settings import Settings
+from extender.settings_file import options
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -8,14 +8,15 @@ from typing import Any
 import pytest
 
 from extender.inventory.rules import Assume, Rules
-from extender.settings import Settings, SettingsError, Source, load, options, settings_from
+from extender.settings import Settings, Source, load
+from extender.settings_file import SettingsError, options, read
 
 
 def test_no_file_means_the_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a file, and with an empty one, every setting has its default."""
     monkeypatch.delenv("NUMA_EXTENDER_CONFIG", raising=False)
 
-    assert Settings() == load() == settings_from(None) == settings_from({})
+    assert Settings() == load() == read(Settings, None) == read(Settings, {})
 
 
 def test_a_file_changes_what_it_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,7 +68,7 @@ def test_a_file_changes_what_it_names(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_what_is_wrong_is_named(document: Any, sentence: str) -> None:
     """A wrong setting is refused with its key, its value and what is allowed."""
     with pytest.raises(SettingsError) as caught:
-        settings_from(document)
+        read(Settings, document)
 
     assert sentence == str(caught.value)
 
@@ -107,4 +108,4 @@ def test_every_default_can_be_written_in_a_file() -> None:
         section, _, name = key.partition(".")
         document.setdefault(section, {})[name] = str(value) if isinstance(value, str) else value
 
-    assert Settings() == settings_from(document)
+    assert Settings() == read(Settings, document)
