@@ -161,12 +161,12 @@ class DeviceManager:
             return refusal(Cause.DEVICE_NOT_ENOUGH, needed, len(available))
         return frozenset([*chosen, *self._nearest(state, resource, available, mask)[:needed]])
 
-    def _nearest(self, state: DeviceState, resource: str, available: Ids, mask: int | None) -> list[str]:
+    @staticmethod
+    def _nearest(state: DeviceState, resource: str, available: Ids, mask: int | None) -> list[str]:
         """Available devices: near the affinity, then near other zones, then near none (filterByAffinity)."""
-        if mask is None or not self._located(state, resource):
-            return sorted(available)
+        near = mask or 0
         zones = {device.id: device.zones for device in state.reported[resource] if device.id in available}
-        return sorted(available, key=lambda id_: (0 if zones[id_] & mask else 1 if zones[id_] else 2, id_))
+        return sorted(available, key=lambda id_: (0 if zones[id_] & near else 1 if zones[id_] else 2, id_))
 
     @staticmethod
     def _update_reusable(state: DeviceState, uid: str, container: ContainerRequest) -> None:
