@@ -26,6 +26,9 @@ from extender.metrics import Metrics
 from extender.process import World, start
 from extender.settings import Settings, load
 from extender.settings_file import SettingsError
+from extender.web.background import Background
+from extender.web.pages import pages
+from extender.web.service import Limits
 from extender.wire import scheduler
 from extender.wire.fields import WireError
 
@@ -67,6 +70,10 @@ def create_app(settings: Settings, world: World) -> Flask:
     @app.get("/metrics")
     def metrics() -> Response:
         return Response(world.metrics.text(), mimetype="text/plain; version=0.0.4")
+
+    if settings.what_if.enabled:
+        limits = Limits(settings.what_if.seconds, settings.what_if.max_body_bytes)
+        app.register_blueprint(pages(Background(world.inventory.all_nodes, limits), limits, world.missing))
 
     return app
 

@@ -57,6 +57,18 @@ class Inventory:
 
 
 @dataclass(frozen=True, slots=True)
+class WhatIf:
+    """Questions of people: the page at / and /api/v1."""
+
+    enabled: bool = True
+    """Whether they are answered; if not, their paths are not there."""
+    seconds: int = bounded(10, 1, 600)
+    """How long one question may be computed."""
+    max_body_bytes: int = bounded(2**20, 2**12, 2**26)
+    """Largest question."""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """
     Everything that can be set.
@@ -68,6 +80,7 @@ class Settings:
     listen: Listen = field(default_factory=Listen)
     inventory: Inventory = field(default_factory=Inventory)
     rules: Rules = field(default_factory=Rules)
+    what_if: WhatIf = field(default_factory=WhatIf)
     log: Log = field(default_factory=Log)
 
     def __post_init__(self) -> None:

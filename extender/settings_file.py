@@ -96,7 +96,7 @@ def options(settings: object) -> Iterator[tuple[str, Field[Any], Any]]:
     for section in fields(settings):
         part = getattr(settings, section.name)
         for option in fields(part):
-            yield f"{section.name}.{spelled(option.name)}", option, getattr(part, option.name)
+            yield f"{spelled(section.name)}.{spelled(option.name)}", option, getattr(part, option.name)
 
 
 def spelled(name: str) -> str:

@@ -31,12 +31,16 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
 
 
+def in_yaml(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 @pytest.mark.parametrize(("key", "default"), [(key, value) for key, _, value in options(Settings())])
 def test_every_setting_is_documented(key: str, default: object) -> None:
     """README's table has each setting with its default."""
     row = next((line for line in README.splitlines() if line.startswith(f"| `{key}` |")), "")
 
-    assert row.split(" | ")[1] == f"`{default}`" if default != "" else row.split(" | ")[1].startswith("empty"), row
+    assert row.split(" | ")[1] == f"`{in_yaml(default)}`" if default != "" else row.split(" | ")[1].startswith("empty"), row
 
 
 @pytest.mark.parametrize(
@@ -58,7 +62,7 @@ def test_every_range_is_documented(key: str, low: int, high: int) -> None:
 @pytest.mark.parametrize(("key", "default"), [(key, value) for key, _, value in options(Settings())])
 def test_every_setting_is_explained_in_the_annotated_file(key: str, default: object) -> None:
     """config/extender.yaml has each key below a comment that names its default."""
-    shown = "empty" if default == "" else default
+    shown = "empty" if default == "" else in_yaml(default)
 
     assert re.search(rf"\(default\s+{re.escape(str(shown))}\)", comment(key)), comment(key)
 
@@ -76,7 +80,7 @@ def comment(key: str) -> str:
 
 def test_no_setting_is_documented_that_does_not_exist() -> None:
     """README's table of settings has no other keys."""
-    documented = set(re.findall(r"^\| `([a-z]+\.[a-zA-Z]+)` \|", README, re.MULTILINE))
+    documented = set(re.findall(r"^\| `([a-zA-Z]+\.[a-zA-Z]+)` \|", README, re.MULTILINE))
 
     assert {key for key, _, _ in options(Settings())} == documented
 

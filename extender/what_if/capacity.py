@@ -1,0 +1,123 @@
+"""
+How many equal pods a node admits, one after the other: until the first refusal, and beyond it.
+
+A refused pod leaves things behind until the next admission, and some kubelets never clear all of it. So counting
+goes on after the first refusal for as long as a refusal still changes what the next pod finds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from extender.fleet import Fit, Snapshot, rooms
+from extender.kubelet.admission import Kubelet, admit, settled
+from extender.kubelet.errors import KubeletCrash
+from extender.model.answer import Capacity
+from extender.model.pod import Pod
+from extender.model.state import CpuState, DeviceState, MemoryState, NodeState
+from extender.what_if.fit import explained
+from extender.what_if.site import Site
+from extender.what_if.work import Progress, Work
+
+REFUSALS = 8
+"""Refusals after which counting ends in any case."""
+
+
+def capacities(sites: Sequence[Site], pod: Pod, most: int, what: str = "count") -> Work[list[Capacity]]:
+    """Counts on each node for itself; the total is the sum, as no node's answer depends on another's."""
+    counted = []
+    for done, site in enumerate(sites, start=1):
+        counted.append((yield from capacity(site, pod, most, Progress(what, done, len(sites)))))
+    return counted
+
+
+def capacity(site: Site, pod: Pod, most: int, progress: Progress) -> Work[Capacity]:
+    """
+    Counts on one node.
+
+    Args:
+        site: the node.
+        pod: the pod of which the others are copies.
+        most: pods after which counting ends.
+        progress: what to report at each pause.
+    """
+    if site.snapshot is None:
+        yield progress
+        return Capacity(site.name, 0, why=site.fault, knowledge=site.knowledge)
+    count = _Count(site, site.snapshot)
+    for number in range(most + REFUSALS):
+        if count.over or count.fits + count.beyond >= most:
+            break
+        count.admit(replace(pod, uid=f"{pod.uid}-{number}", name=f"{pod.name}-{number}"))
+        yield progress
+    return count.result(most)
+
+
+@dataclass(slots=True)
+class _Count:
+    """A count under way."""
+
+    site: Site
+    snapshot: Snapshot
+    fits: int = 0
+    beyond: int = 0
+    refusals: int = 0
+    over: bool = False
+    unpinned: bool = False
+    refusal: Fit | None = None
+    full: Snapshot | None = None
+    """The node as the first refused pod found it."""
+
+    def admit(self, pod: Pod) -> None:
+        """Asks about one more pod."""
+        kubelet, state = self.snapshot.kubelet, self.snapshot.state
+        try:
+            fit = Fit(*admit(kubelet, state, pod))
+        except KubeletCrash as crash:
+            fit = Fit(None, state, str(crash))
+        if fit.admit:
+            self.fits += not self.refusals
+            self.beyond += bool(self.refusals)
+            # A pod that takes nothing leaves the node as it was, and so will all others.
+            self.over = self.fits == 1 and rooms(kubelet, fit.state) == rooms(kubelet, state)
+            self.unpinned = self.over
+        else:
+            self._refused(kubelet, state, fit)
+        self.snapshot = Snapshot(kubelet, fit.state)
+
+    def _refused(self, kubelet: Kubelet, state: NodeState, fit: Fit) -> None:
+        self.refusals += 1
+        if self.refusal is None:
+            self.refusal, self.full = fit, Snapshot(kubelet, state)
+        unchanged = _found(settled(kubelet, fit.state)) == _found(settled(kubelet, state))
+        self.over = unchanged or fit.verdict is None or self.refusals >= REFUSALS
+
+    def result(self, most: int) -> Capacity:
+        """Returns what was counted."""
+        assert self.site.snapshot is not None
+        kubelet = self.snapshot.kubelet
+        finding = None
+        if self.refusal is not None and self.full is not None:
+            finding = explained(self.site, self.full, self.refusal)
+        return Capacity(
+            self.site.name,
+            most if self.unpinned else self.fits,
+            self.beyond,
+            finding,
+            pinned=not self.unpinned,
+            before=self.site.snapshot.rooms,
+            after=rooms(kubelet, self.snapshot.state),
+            knowledge=self.site.knowledge,
+        )
+
+
+def _found(state: NodeState) -> NodeState:
+    """What the next pod finds: all but what only the last one could have taken over."""
+    cpu, memory, device = state.cpu, state.memory, state.device
+    return NodeState(
+        CpuState(cpu.default, cpu.entries, cpu.pod_entries),
+        MemoryState(memory.zones, memory.entries, memory.pod_entries),
+        DeviceState(device.reported, device.entries),
+        state.active,
+    )
