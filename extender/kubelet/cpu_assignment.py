@@ -150,12 +150,22 @@ class _Accumulator:
         cpus = topology.sockets if nested else topology.zones
         return [unit for unit in units if cpus[unit] & here]
 
-    def _core_groups(self) -> Iterator[tuple[tuple[int, int], ...]]:
-        """Cores as (id, CPUs), ascending, of the innermost level above the cores, in its order."""
-        topology = self.topology
+    def _core_groups(self) -> Iterator[list[tuple[int, int]]]:
+        """
+        Cores with free CPUs as (id, CPUs), ascending, of the innermost level above the cores, in its order.
+
+        A core counts where one of its own CPUs there is free: cAdvisor may list a CPU in two cores, and then
+        cores reach across sockets.
+        """
+        topology, free = self.topology, self.free
         if self.numa_first:
-            return (topology.socket_cores[socket] for socket in self.sockets())
-        return (topology.zone_cores[zone] for zone in self.zones())
+            for socket in self.sockets():
+                here = free & topology.sockets[socket]
+                yield [(core, cpus) for core, cpus in topology.socket_cores[socket] if cpus & here]
+        else:
+            for zone in self.zones():
+                here = free & topology.zones[zone]
+                yield [(core, cpus) for core, cpus in topology.zone_cores[zone] if cpus & here]
 
     def _full_zones(self) -> None:
         zones = self.topology.zones
@@ -223,7 +233,7 @@ class _Accumulator:
         ordered = [
             free & cpus
             for group in self._core_groups()
-            for _, _, cpus in sorted(((free & cpus).bit_count(), core, cpus) for core, cpus in group if free & cpus)
+            for _, _, cpus in sorted(((free & cpus).bit_count(), core, cpus) for core, cpus in group)
         ]
         self._single_cpus(ordered)
 
