@@ -37,9 +37,17 @@ _ZONE_NAME = re.compile(r"node-(0|[1-9][0-9]{0,4})", re.ASCII)
 _NANO = 10**9
 
 
-def report_to_nrt(report: Report) -> dict[str, object]:
-    """Writes a report as the object that is applied; what the API server adds to its metadata is left out."""
+def report_to_nrt(report: Report, owner: str = "") -> dict[str, object]:
+    """
+    Writes a report as the object that is applied; what the API server adds to its metadata is left out.
+
+    Args:
+        report: what to write.
+        owner: uid of the Node, with which the object goes away; without it the object has no owner.
+    """
     metadata: dict[str, object] = {"name": report.node}
+    if owner:
+        metadata["ownerReferences"] = [{"apiVersion": "v1", "kind": "Node", "name": report.node, "uid": owner}]
     if report.heartbeat is not None:
         metadata["annotations"] = {HEARTBEAT: datetime.fromtimestamp(report.heartbeat, UTC).strftime(_TIME)}
     attributes = _standard_attributes(report) | own_attributes.to_texts(report)
