@@ -1,66 +1,24 @@
 """
-Feature gates that change a verdict: defaults per kubelet minor, what may be set, and what depends on what.
+Feature gates, resolved for one kubelet: what the minor says, what the configuration sets, and what that rules out.
 
-Gates that admission does not read are accepted and ignored where the minor knows them.
-
-Source: pkg/features/kube_features.go of each minor; component-base featuregate (SetFromMap: locks, AllAlpha,
-AllBeta, dependencies).
+Source: component-base featuregate (SetFromMap: unknown names, locks, AllAlpha, AllBeta, dependencies).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import Enum
 
 from extender.kubelet.errors import StartError
-from extender.kubelet.gate_names import KNOWN_GATES
+from extender.kubelet.gate_table import GATES, Stage
 from extender.model.configuration import Version
 
-
-class Stage(Enum):
-    """How far a gate has come in one minor."""
-
-    ALPHA = "AllAlpha"
-    BETA = "AllBeta"
-    STABLE = "GA"
-    LOCKED = "locked"
-
-
-_ON, _OFF = True, False
-_ALPHA, _BETA, _STABLE, _LOCKED = Stage.ALPHA, Stage.BETA, Stage.STABLE, Stage.LOCKED
-_V35, _V36, _V37 = Version.V1_35, Version.V1_36, Version.V1_37
-
-
-def _same(default: bool, stage: Stage) -> dict[Version, tuple[bool, Stage]]:
-    return dict.fromkeys(Version, (default, stage))
-
-
-_GATES: dict[str, dict[Version, tuple[bool, Stage]]] = {
-    "PodLevelResources": _same(_ON, _BETA),
-    "PodLevelResourceManagers": {_V36: (_OFF, _ALPHA), _V37: (_OFF, _BETA)},
-    "PodLevelResourcesFixKubeletQOSClass": {_V37: (_ON, _BETA)},
-    "PodLevelResourcesFixDefaulting": {_V37: (_ON, _BETA)},
-    "InPlacePodVerticalScaling": _same(_ON, _LOCKED),
-    "InPlacePodLevelResourcesVerticalScaling": {_V35: (_OFF, _ALPHA), _V36: (_ON, _BETA), _V37: (_ON, _BETA)},
-    "NodeDeclaredFeatures": {_V35: (_OFF, _ALPHA), _V36: (_ON, _BETA), _V37: (_ON, _LOCKED)},
-    "CPUManagerPolicyOptions": _same(_ON, _LOCKED),
-    "CPUManagerPolicyBetaOptions": _same(_ON, _BETA),
-    "CPUManagerPolicyAlphaOptions": _same(_OFF, _ALPHA),
-    "TopologyManagerPolicyOptions": {_V35: (_ON, _STABLE), _V36: (_ON, _LOCKED), _V37: (_ON, _LOCKED)},
-}
-_DEPENDENCIES = (
-    ("PodLevelResourceManagers", "PodLevelResources"),
-    ("PodLevelResourcesFixKubeletQOSClass", "PodLevelResources"),
-    ("PodLevelResourcesFixDefaulting", "PodLevelResources"),
-    ("InPlacePodLevelResourcesVerticalScaling", "PodLevelResources"),
-    ("InPlacePodLevelResourcesVerticalScaling", "NodeDeclaredFeatures"),
-)
+_WHOLE_STAGES = {"AllAlpha": Stage.ALPHA, "AllBeta": Stage.BETA}
 
 
 @dataclass(frozen=True, slots=True)
 class Gates:
-    """The gates that admission reads, resolved for one kubelet."""
+    """The gates that admission reads; a gate that the minor does not have is off."""
 
     pod_level_resources: bool
     pod_level_resource_managers: bool
@@ -79,24 +37,20 @@ def gates(version: Version, overrides: Mapping[str, bool]) -> Gates:
         overrides: featureGates of its configuration.
 
     Raises:
-        StartError: a gate is unknown, a locked one is changed, or an enabled one depends on a disabled one.
+        StartError: a gate is unknown, a locked one is changed, or an enabled one needs a disabled one.
     """
+    table = GATES[version]
     for name, value in overrides.items():
-        if name not in KNOWN_GATES[version]:
+        if name not in table and name not in _WHOLE_STAGES:
             raise StartError(f"unrecognized feature gate: {name}")
-        locked = KNOWN_GATES[version][name]
-        if locked is not None and value is not locked:
-            raise StartError(f"cannot set feature gate {name} to {_go(value)}, feature is locked to {_go(locked)}")
-    enabled = {}
-    for name, history in _GATES.items():
-        if version not in history:
-            continue
-        default, stage = history[version]
-        chosen = overrides.get(name, overrides.get(stage.value, default))
-        enabled[name] = chosen
-    for name, needed in _DEPENDENCIES:
-        if enabled.get(name) and not enabled[needed]:
-            raise StartError(f"{name} is enabled, but depends on features that are disabled: [{needed}]")
+        if name in table and table[name].stage is Stage.LOCKED and value is not table[name].default:
+            raise StartError(
+                f"cannot set feature gate {name} to {_go(value)}, feature is locked to {_go(table[name].default)}"
+            )
+    stages = {stage: overrides[name] for name, stage in _WHOLE_STAGES.items() if name in overrides}
+    enabled = {name: overrides.get(name, stages.get(gate.stage, gate.default)) for name, gate in table.items()}
+    if overrides:
+        _check_needs(version, enabled)
     return Gates(
         pod_level_resources=enabled["PodLevelResources"],
         pod_level_resource_managers=enabled.get("PodLevelResourceManagers", False),
@@ -105,6 +59,13 @@ def gates(version: Version, overrides: Mapping[str, bool]) -> Gates:
         cpu_alpha_options=enabled["CPUManagerPolicyAlphaOptions"],
         topology_options=enabled["TopologyManagerPolicyOptions"],
     )
+
+
+def _check_needs(version: Version, enabled: Mapping[str, bool]) -> None:
+    for name, gate in GATES[version].items():
+        disabled = [need for need in gate.needs if not enabled[need]] if enabled[name] else []
+        if disabled:
+            raise StartError(f"{name} is enabled, but depends on features that are disabled: [{' '.join(disabled)}]")
 
 
 def _go(value: bool) -> str:

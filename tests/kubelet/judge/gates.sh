@@ -1,6 +1,6 @@
 #!/bin/sh
 # Prints the feature gates that a kubelet accepts: gates.sh MODULE_FILE, e.g. gates.sh go.mod or gates.sh kube-1.36.mod.
-# A name after + is locked on, one after - locked off.
+# in the form of extender/kubelet/gate_table.py.
 set -eu
 here="$(cd "$(dirname "$0")" && pwd)"
 work="$(mktemp -d)"
@@ -12,6 +12,7 @@ package main
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	utilfeature "k8s.io/apiserver/pkg/util/feature"
 	"k8s.io/component-base/featuregate"
@@ -19,18 +20,34 @@ import (
 )
 
 func main() {
-	all := utilfeature.DefaultMutableFeatureGate.GetAll()
+	gate := utilfeature.DefaultMutableFeatureGate
+	all, needs := gate.GetAll(), gate.Dependencies()
 	names := []featuregate.Feature{}
 	for name := range all {
-		names = append(names, name)
+		if name != "AllAlpha" && name != "AllBeta" {
+			names = append(names, name)
+		}
 	}
 	slices.Sort(names)
 	for _, name := range names {
-		lock := ""
+		stage := map[string]string{"ALPHA": "alpha", "BETA": "beta", "DEPRECATED": "deprecated", "": "stable"}[string(all[name].PreRelease)]
 		if all[name].LockToDefault {
-			lock = map[bool]string{true: "+", false: "-"}[all[name].Default]
+			stage = "locked"
 		}
-		fmt.Println(lock + string(name))
+		letter := stage[:1]
+		if all[name].Default {
+			letter = strings.ToUpper(letter)
+		}
+		line := fmt.Sprintf("%s:%s", name, letter)
+		if len(needs[name]) > 0 {
+			list := []string{}
+			for _, need := range needs[name] {
+				list = append(list, string(need))
+			}
+			slices.Sort(list)
+			line += "<" + strings.Join(list, "+")
+		}
+		fmt.Println(line)
 	}
 }
 GO

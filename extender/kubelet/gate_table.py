@@ -1,0 +1,239 @@
+"""
+All feature gates that a kubelet of each minor accepts: stage, default, and which other gates each needs.
+
+Written ``Name:s`` with s the stage (a alpha, b beta, d deprecated, s stable, l locked), a capital where the gate is
+on by default, and ``Name:s<Other+Another`` where it needs others. The lists were printed by the kubelets themselves:
+tests/kubelet/judge/gates.sh does it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from extender.model.configuration import Version
+
+
+class Stage(Enum):
+    """How far a gate has come."""
+
+    ALPHA = "a"
+    BETA = "b"
+    DEPRECATED = "d"
+    STABLE = "s"
+    LOCKED = "l"
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """One gate in one minor."""
+
+    stage: Stage
+    default: bool
+    needs: tuple[str, ...]
+    """Gates that must be on where this one is."""
+
+
+_EVERY_MINOR = """
+APIResponseCompression:B APIServerIdentity:B APIServingWithRoutine:a AggregatedDiscoveryRemoveBetaType:L
+AllowDNSOnlyNodeCSR:d AllowInsecureKubeletCertificateSigningRequests:d AllowOverwriteTerminationGracePeriodSeconds:l
+AllowParsingUserUIDFromCertAuth:B AuthorizePodWebsocketUpgradeCreatePermission:B CBORServingAndStorage:a
+CPUManagerPolicyAlphaOptions:a CPUManagerPolicyBetaOptions:B CPUManagerPolicyOptions:L CRDValidationRatcheting:L
+CSIVolumeHealth:a ChangeContainerStatusOnKubeletRestart:d ClearingNominatedNodeNameAfterBinding:B ClientsAllowCBOR:a
+ClientsPreferCBOR:a CloudControllerManagerWatchBasedRoutesReconciliation:a CloudControllerManagerWebhook:a
+ContainerCheckpoint:B ContainerRestartRules:B ContainerStopSignals:a ContextualLogging:B CoordinatedLeaderElection:b
+CrossNamespaceVolumeDataSource:a CustomResourceFieldSelectors:L
+DRASchedulerFilterTimeout:B<DynamicResourceAllocation DeploymentReplicaSetTerminatingReplicas:B
+DetectCacheInconsistency:B DisableAllocatorDualWrite:L<MultiCIDRServiceAllocator DynamicResourceAllocation:L
+EnvFiles:B ExecProbeTimeout:L GracefulNodeShutdown:B GracefulNodeShutdownBasedOnPodPriority:B<GracefulNodeShutdown
+ImageMaximumGCAge:L InOrderInformersBatchProcess:B InPlacePodVerticalScaling:L
+InPlacePodVerticalScalingExclusiveCPUs:a<InPlacePodVerticalScaling InformerResourceVersion:S JobManagedBy:L KMSv1:d
+KubeletCgroupDriverFromCRI:L KubeletCrashLoopBackOffMax:B KubeletEnsureSecretPulledImages:B
+KubeletPodResourcesListUseActivePods:D KubeletRegistrationGetOnExistsOnly:d KubeletSeparateDiskGC:B
+KubeletServiceAccountTokenForCredentialProviders:B KubeletTracing:L ListFromCacheSnapshot:B
+LocalStorageCapacityIsolationFSQuotaMonitoring:b LoggingAlphaOptions:a LoggingBetaOptions:B
+MatchLabelKeysInPodAffinity:L MatchLabelKeysInPodTopologySpread:B
+MatchLabelKeysInPodTopologySpreadSelectorMerge:B<MatchLabelKeysInPodTopologySpread MultiCIDRServiceAllocator:L
+MutablePVNodeAffinity:a NFTablesProxyMode:L NodeInclusionPolicyInPodTopologySpread:L NodeSwap:L
+NominatedNodeNameForExpectation:B OpenAPIEnums:B OpportunisticBatching:B PodDeletionCost:B PodLevelResources:B
+PodLogsQuerySplitStreams:a PodObservedGenerationTracking:L PodSchedulingReadiness:L PodTopologyLabelsAdmission:B
+PortForwardWebsockets:B PreferSameTrafficDistribution:L QOSReserved:a RecoverVolumeExpansionFailure:L
+RecursiveReadOnlyMounts:L ReduceDefaultCrashLoopBackOffDecay:a RelaxedEnvironmentVariableValidation:L
+ReloadKubeletServerCertificateFile:B RemoteRequestHeaderUID:B RotateKubeletServerCertificate:B
+RuntimeClassInImageCriApi:a SchedulerAsyncAPICalls:b SchedulerAsyncPreemption:B SchedulerPopFromBackoffQ:B
+SeparateTaintEvictionController:L ServiceAccountNodeAudienceRestriction:B ServiceAccountTokenJTI:L
+ServiceAccountTokenNodeBinding:L<ServiceAccountTokenNodeBindingValidation ServiceAccountTokenNodeBindingValidation:L
+ServiceAccountTokenPodNodeInfo:L SizeBasedListCostEstimate:B StatefulSetSemanticRevisionComparison:B
+StorageNamespaceIndex:D StorageVersionAPI:a<APIServerIdentity StorageVersionHash:B SupplementalGroupsPolicy:L
+SystemdWatchdog:L TaintTolerationComparisonOperators:a TokenRequestServiceAccountUIDValidation:B
+TopologyManagerPolicyAlphaOptions:a TopologyManagerPolicyBetaOptions:B TranslateStreamCloseWebsocketRequests:B
+UnauthenticatedHTTP2DOSMitigation:B WatchList:B WatchListClient:B WinDSR:L WinOverlay:L
+WindowsGracefulNodeShutdown:B<GracefulNodeShutdown WindowsHostNetwork:d
+"""
+_BY_MINOR = {
+    Version.V1_35: """
+APIServerTracing:L AllowUnsafeMalformedObjectDeletion:a AnonymousAuthConfigurableEndpoints:L AnyVolumeDataSource:L
+AuthorizeNodeWithSelectors:L<AuthorizeWithSelectors AuthorizeWithSelectors:L BtreeWatchCache:L
+CRDObservedGenerationTracking:b CSIMigrationPortworx:L CSIServiceAccountTokenSecrets:B ClusterTrustBundle:b
+ClusterTrustBundleProjection:b<ClusterTrustBundle ComponentFlagz:a ComponentStatusz:a ConcurrentWatchObjectDecode:b
+ConsistentListFromCache:L ConstrainedImpersonation:a CustomCPUCFSQuotaPeriod:a
+DRAAdminAccess:B<DynamicResourceAllocation DRAConsumableCapacity:a<DynamicResourceAllocation
+DRADeviceBindingConditions:a<DRAResourceClaimDeviceStatus+DynamicResourceAllocation
+DRADeviceTaintRules:a<DRADeviceTaints DRADeviceTaints:a<DynamicResourceAllocation
+DRAExtendedResource:a<DynamicResourceAllocation DRAPartitionableDevices:a<DynamicResourceAllocation
+DRAPrioritizedList:B<DynamicResourceAllocation DRAResourceClaimDeviceStatus:B DeclarativeValidation:B
+DeclarativeValidationTakeover:b<DeclarativeValidation DisableCPUQuotaWithExclusiveCPUs:B
+DisableNodeKubeProxyVersion:D EventedPLEG:a ExternalServiceAccountTokenSigner:B GangScheduling:a<GenericWorkload
+GenericWorkload:a GitRepoVolumeDriver:d HPAConfigurableTolerance:B HPAScaleToZero:a HonorPVReclaimPolicy:L
+HostnameOverride:B ImageVolume:B InOrderInformers:B
+InPlacePodLevelResourcesVerticalScaling:a<InPlacePodVerticalScaling+NodeDeclaredFeatures+PodLevelResources
+InPlacePodVerticalScalingAllocatedStatus:d<InPlacePodVerticalScaling
+InPlacePodVerticalScalingExclusiveMemory:a<InPlacePodVerticalScaling+MemoryManager InTreePluginPortworxUnregister:a
+JobBackoffLimitPerIndex:L JobPodReplacementPolicy:L JobSuccessPolicy:L KubeletFineGrainedAuthz:B
+KubeletInUserNamespace:a KubeletPSI:B KubeletPodResourcesDynamicResources:B KubeletPodResourcesGet:B
+LogarithmicScaleDown:L MaxUnavailableStatefulSet:b MemoryManager:L MemoryQoS:a MutableCSINodeAllocatableCount:B
+MutablePodResourcesForSuspendedJobs:a MutableSchedulingDirectivesForSuspendedJobs:a MutatingAdmissionPolicy:b
+NodeDeclaredFeatures:a NodeLogQuery:b OrderedNamespaceDeletion:L PodAndContainerStatsFromCRI:a
+PodCertificateRequest:b<AuthorizeNodeWithSelectors PodLifecycleSleepAction:L
+PodLifecycleSleepActionAllowZero:L<PodLifecycleSleepAction PodReadyToStartContainersCondition:B
+PreventStaticPodAPIReferences:B ProcMountType:B<UserNamespacesSupport RelaxedDNSSearchValidation:L
+RelaxedServiceNameValidation:a ResilientWatchCacheInitialization:L ResourceHealthStatus:a<DynamicResourceAllocation
+RestartAllContainersOnContainerExits:a<ContainerRestartRules+NodeDeclaredFeatures RetryGenerateName:L
+SELinuxChangePolicy:B SELinuxMount:b SELinuxMountReadWriteOncePod:B SchedulerQueueingHints:L SeparateCacheWatchRPC:d
+ServiceTrafficDistribution:L SidecarContainers:L StorageCapacityScoring:a StorageVersionMigrator:b
+StreamingCollectionEncodingToJSON:L StreamingCollectionEncodingToProtobuf:L StrictIPCIDRValidation:a
+StructuredAuthenticationConfiguration:L
+StructuredAuthenticationConfigurationEgressSelector:B<StructuredAuthenticationConfiguration
+StructuredAuthenticationConfigurationJWKSMetrics:B<StructuredAuthenticationConfiguration
+StructuredAuthorizationConfiguration:L TopologyAwareHints:L TopologyManagerPolicyOptions:S
+UnknownVersionInteroperabilityProxy:a<APIServerIdentity UserNamespacesHostNetworkSupport:a<UserNamespacesSupport
+UserNamespacesSupport:B VolumeAttributesClass:S VolumeLimitScaling:a WatchCacheInitializationPostStartHook:b
+WatchFromStorageWithoutResourceVersion:l WindowsCPUAndMemoryAffinity:a<MemoryManager
+""",
+    Version.V1_36: """
+APIServerTracing:L AllowServiceExternalIPs:S AllowUnsafeMalformedObjectDeletion:a
+AnonymousAuthConfigurableEndpoints:L AnyVolumeDataSource:L AtomicFIFO:B
+AuthorizeNodeWithSelectors:L<AuthorizeWithSelectors AuthorizeWithSelectors:L BtreeWatchCache:L
+CRDObservedGenerationTracking:B CRIListStreaming:a CSIServiceAccountTokenSecrets:L ClientsAllowCARotation:B
+ClientsAllowTLSCacheGC:B ClusterTrustBundle:b ClusterTrustBundleProjection:b<ClusterTrustBundle ComponentFlagz:B
+ComponentStatusz:B ConcurrentWatchObjectDecode:b ConsistentListFromCache:L ConstrainedImpersonation:B
+ControllerManagerReleaseLeaderElectionLockOnExit:a CustomCPUCFSQuotaPeriod:S
+DRAAdminAccess:L<DynamicResourceAllocation DRAConsumableCapacity:B<DynamicResourceAllocation
+DRADeviceBindingConditions:B<DRAResourceClaimDeviceStatus+DynamicResourceAllocation
+DRADeviceTaintRules:b<DRADeviceTaints DRADeviceTaints:B<DynamicResourceAllocation
+DRAExtendedResource:B<DynamicResourceAllocation DRAListTypeAttributes:a<DynamicResourceAllocation
+DRANodeAllocatableResources:a<DynamicResourceAllocation DRAPartitionableDevices:B<DynamicResourceAllocation
+DRAPrioritizedList:S<DynamicResourceAllocation DRAResourceClaimDeviceStatus:B
+DRAResourceClaimGranularStatusAuthorization:B<DRAResourceClaimDeviceStatus+DynamicResourceAllocation
+DRAResourcePoolStatus:a<DynamicResourceAllocation
+DRAWorkloadResourceClaims:a<DynamicResourceAllocation+GenericWorkload DeclarativeValidation:L
+DeclarativeValidationBeta:B<DeclarativeValidation DeclarativeValidationTakeover:d<DeclarativeValidation
+DisableCPUQuotaWithExclusiveCPUs:D DisableNodeKubeProxyVersion:L EventedPLEG:a
+ExtendWebSocketsToKubelet:B<NodeDeclaredFeatures ExternalServiceAccountTokenSigner:L
+GangScheduling:a<GenericWorkload GenericWorkload:a GitRepoVolumeDriver:l HPAConfigurableTolerance:B HPAScaleToZero:a
+HostnameOverride:B ImageVolume:L ImageVolumeWithDigest:a<ImageVolume InOrderInformers:L
+InPlacePodLevelResourcesVerticalScaling:B<InPlacePodVerticalScaling+NodeDeclaredFeatures+PodLevelResources
+InPlacePodVerticalScalingExclusiveMemory:a<InPlacePodVerticalScaling
+InPlacePodVerticalScalingInitContainers:B<InPlacePodVerticalScaling+NodeDeclaredFeatures JobBackoffLimitPerIndex:L
+JobPodReplacementPolicy:L JobSuccessPolicy:L KubeletFineGrainedAuthz:L KubeletInUserNamespace:a KubeletPSI:L
+KubeletPodResourcesDynamicResources:L KubeletPodResourcesGet:L LogarithmicScaleDown:L
+ManifestBasedAdmissionControlConfig:a MaxUnavailableStatefulSet:b MemoryQoS:a MutableCSINodeAllocatableCount:L
+MutablePodResourcesForSuspendedJobs:B MutableSchedulingDirectivesForSuspendedJobs:B MutatingAdmissionPolicy:S
+NativeHistograms:a NodeDeclaredFeatures:B NodeLogQuery:L OrderedNamespaceDeletion:L PLEGOnDemandRelist:B
+PersistentVolumeClaimUnusedSinceTime:a PodAndContainerStatsFromCRI:a
+PodCertificateRequest:b<AuthorizeNodeWithSelectors PodLevelResourceManagers:a<PodLevelResources
+PodLifecycleSleepAction:L PodLifecycleSleepActionAllowZero:L<PodLifecycleSleepAction
+PodReadyToStartContainersCondition:B PodsAPI:a PreventStaticPodAPIReferences:B ProcMountType:L<UserNamespacesSupport
+RelaxedDNSSearchValidation:L RelaxedServiceNameValidation:B ReloadKubeletClientCAFile:B
+ResilientWatchCacheInitialization:L ResourceHealthStatus:B<DynamicResourceAllocation
+ResourceHealthStatusMessage:B<ResourceHealthStatus
+RestartAllContainersOnContainerExits:B<ContainerRestartRules+NodeDeclaredFeatures RetryGenerateName:L
+SELinuxChangePolicy:L SELinuxMount:b SELinuxMountReadWriteOncePod:L SchedulerQueueingHints:L SeparateCacheWatchRPC:l
+ServiceCIDRStatusFieldWiping:D ShardedListAndWatch:a SidecarContainers:L
+StaleControllerConsistencyDaemonSet:B<AtomicFIFO StaleControllerConsistencyJob:B<AtomicFIFO
+StaleControllerConsistencyReplicaSet:B<AtomicFIFO StaleControllerConsistencyStatefulSet:B<AtomicFIFO
+StorageCapacityScoring:a StorageVersionMigrator:b StreamingCollectionEncodingToJSON:L
+StreamingCollectionEncodingToProtobuf:L StrictIPCIDRValidation:B StructuredAuthenticationConfiguration:L
+StructuredAuthenticationConfigurationEgressSelector:B<StructuredAuthenticationConfiguration
+StructuredAuthenticationConfigurationJWKSMetrics:B<StructuredAuthenticationConfiguration
+TopologyAwareWorkloadScheduling:a<GenericWorkload TopologyManagerPolicyOptions:L
+UnknownVersionInteroperabilityProxy:B<APIServerIdentity UnlockWhileProcessingFIFO:B
+UserNamespacesHostNetworkSupport:a<NodeDeclaredFeatures+UserNamespacesSupport UserNamespacesSupport:L
+VolumeAttributesClass:L VolumeLimitScaling:a WatchCacheInitializationPostStartHook:B WindowsCPUAndMemoryAffinity:a
+WorkloadAwarePreemption:a<GangScheduling WorkloadWithJob:a<GenericWorkload
+""",
+    Version.V1_37: """
+APIServerWebhookAuthenticationToken:a AllowServiceExternalIPs:S AllowUnsafeMalformedObjectDeletion:B AtomicFIFO:B
+AtomicWriteVolumeUserFields:a CRDObservedGenerationTracking:B CRIListStreaming:a CSIServiceAccountTokenSecrets:L
+ClientsAllowCARotation:B ClientsAllowTLSCacheGC:B ClusterTrustBundle:S
+ClusterTrustBundleProjection:S<ClusterTrustBundle ComponentFlagz:B ComponentStatusz:B
+CompositePodGroup:a<GenericWorkload+TopologyAwareWorkloadScheduling ConcurrentWatchObjectDecode:B
+ConsistentListFromCacheSkipTimeoutFallback:a ConstrainedImpersonation:B
+ControllerManagerReleaseLeaderElectionLockOnExit:a CustomCPUCFSQuotaPeriod:S
+DRAAdminAccess:L<DynamicResourceAllocation DRAConsumableCapacity:B<DynamicResourceAllocation
+DRADerivedAttributes:a<DynamicResourceAllocation
+DRADeviceBindingConditions:B<DRAResourceClaimDeviceStatus+DynamicResourceAllocation
+DRADeviceCompatibilityGroups:a<DRAPartitionableDevices+DynamicResourceAllocation
+DRADeviceTaintRules:S<DRADeviceTaints DRADeviceTaints:S<DynamicResourceAllocation
+DRAExtendedResource:L<DynamicResourceAllocation DRAFractionalCapacityRange:b<DRAConsumableCapacity
+DRAListTypeAttributes:a<DynamicResourceAllocation DRANodeAllocatableResources:a<DynamicResourceAllocation
+DRAOptionalNodeOperations:a<DynamicResourceAllocation+NodeDeclaredFeatures
+DRAPartitionableDevices:B<DynamicResourceAllocation
+DRAPartitionableDevicesType:a<DRAPartitionableDevices+DRAResourcePoolStatus+DynamicResourceAllocation
+DRAPrioritizedList:L<DynamicResourceAllocation DRAResourceClaimDeviceStatus:L
+DRAResourceClaimGranularStatusAuthorization:B<DRAResourceClaimDeviceStatus+DynamicResourceAllocation
+DRAResourcePoolStatus:a<DynamicResourceAllocation
+DRAWorkloadResourceClaims:b<DynamicResourceAllocation+GenericWorkload DeclarativeValidation:L
+DeclarativeValidationBeta:B<DeclarativeValidation DeclarativeValidationTakeover:l<DeclarativeValidation
+DefaultPodSysctls:a DisableCPUQuotaWithExclusiveCPUs:L DisableNodeKubeProxyVersion:L EmptyDirVolumeMode:a
+EtcdRangeStream:B EventedPLEG:a<PLEGOnDemandRelist EvictionRequestAPI:a ExcludeAdmissionWebhookVirtualResources:B
+ExtendWebSocketsToKubelet:B<NodeDeclaredFeatures ExternalServiceAccountTokenSigner:L GRPCContainerProbeTLS:a
+GenericWorkload:b GitRepoVolumeDriver:l H2CContainerProbe:a<NodeDeclaredFeatures HPAConfigurableTolerance:L
+HPAGeneration:B HPAOptimizedSelectorStore:B HPAScaleToZero:B HostnameOverride:L HugepageAwareEviction:B
+ImageVolume:L ImageVolumeWithDigest:a<ImageVolume InOrderInformers:L
+InPlacePodLevelResourcesVerticalScaling:B<InPlacePodVerticalScaling+NodeDeclaredFeatures+PodLevelResources
+InPlacePodVerticalScalingExclusiveMemory:a<InPlacePodVerticalScaling
+InPlacePodVerticalScalingInitContainers:L<InPlacePodVerticalScaling+NodeDeclaredFeatures
+InPlacePodVerticalScalingMemoryBackedVolumes:a<InPlacePodVerticalScaling+NodeDeclaredFeatures
+InPlacePodVerticalScalingSchedulerPreemption:a<InPlacePodVerticalScaling InterPodAffinityHostnameFastPath:a
+KubeProxyIPVS:D KubeProxyNFTablesLocalhostNodePorts:a KubeletAllocatedPodsEndpoint:a<InPlacePodVerticalScaling
+KubeletFineGrainedAuthz:L KubeletInUserNamespace:B KubeletPSI:L KubeletPodResourcesDynamicResources:L
+KubeletPodResourcesGet:L ManifestBasedAdmissionControlConfig:B MaxUnavailableStatefulSet:B MemoryQoS:B
+MutableCSINodeAllocatableCount:L MutablePodResourcesForSuspendedJobs:B MutableSchedulingDirectivesForSuspendedJobs:B
+MutatingAdmissionPolicy:S NFTablesNetlink:B NativeHistograms:B NodeControllerLeaseCircuitBreaker:B<AtomicFIFO
+NodeDeclaredFeatures:L NodeLifecycleConditions:a NodeLogQuery:L PLEGOnDemandRelist:L
+PersistentVolumeClaimUnusedSinceTime:B PodAndContainerStatsFromCRI:b PodCertificateRequest:S
+PodGroupPreemptionPolicy:a<GenericWorkload PodLevelResourceManagers:b<PodLevelResources
+PodLevelResourcesFixDefaulting:B<PodLevelResources PodLevelResourcesFixKubeletQOSClass:B<PodLevelResources
+PodReadyToStartContainersCondition:L PodsAPI:B ProcMountType:L<UserNamespacesSupport RelaxedServiceNameValidation:L
+ReloadKubeletClientCAFile:B ResourceHealthStatus:B<DynamicResourceAllocation
+ResourceHealthStatusMessage:B<ResourceHealthStatus
+RestartAllContainersOnContainerExits:B<ContainerRestartRules+NodeDeclaredFeatures SELinuxChangePolicy:L
+SELinuxMount:S SELinuxMountReadWriteOncePod:L SchedulerPreQueueingHints:a SeparateCacheWatchRPC:l
+ServiceCIDRStatusFieldWiping:D ShardedListAndWatch:a StaleControllerConsistencyDaemonSet:B<AtomicFIFO
+StaleControllerConsistencyHPA:B<AtomicFIFO StaleControllerConsistencyJob:B<AtomicFIFO
+StaleControllerConsistencyReplicaSet:B<AtomicFIFO StaleControllerConsistencyStatefulSet:B<AtomicFIFO
+StatefulSetRecreateStrategy:a StorageCapacityScoring:B StorageVersionMigrator:S StrictIPCIDRValidation:B
+StructuredAuthenticationConfigurationEgressSelector:B StructuredAuthenticationConfigurationJWKSMetrics:B
+TopologyAwareWorkloadScheduling:a<GenericWorkload TopologyManagerPolicyOptions:L
+UnknownVersionInteroperabilityProxy:B<APIServerIdentity UnlockWhileProcessingFIFO:B
+UserNamespacesHostNetworkSupport:a<NodeDeclaredFeatures+UserNamespacesSupport UserNamespacesSupport:L
+VolumeAttributesClass:L VolumeBindMountOptions:a VolumeLimitScaling:B WatchCacheInitializationPostStartHook:L
+WatchListCompression:B WebhookRoundTripLoadBalancing:B WindowsCPUAndMemoryAffinity:a
+WorkloadWithJob:a<GenericWorkload
+""",
+}
+
+
+def _listed(minor: Version) -> Mapping[str, Gate]:
+    gates = {}
+    for line in [*_EVERY_MINOR.split(), *_BY_MINOR[minor].split()]:
+        name, _, rest = line.partition(":")
+        needs = tuple(rest[2:].split("+")) if len(rest) > 1 else ()
+        gates[name] = Gate(Stage(rest[0].lower()), rest[0].isupper(), needs)
+    return gates
+
+
+GATES: Mapping[Version, Mapping[str, Gate]] = {minor: _listed(minor) for minor in Version}
+"""Minor to name to gate."""
