@@ -1,10 +1,17 @@
-# numa-extender: `make run` shows it, `make test` proves it with Python alone, `make test-kubernetes` against real Kubernetes code.
+# numa-extender: `make run` shows it, `make test` proves it with Python alone, `make test-kubernetes` against real
+# Kubernetes code. Parameters stand after the target: make judge COUNT=1000000 VERSIONS="1.37 1.36".
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: venv run test test-kubernetes lint format bench clean
+COUNT ?= 1000000
+VERSIONS ?= 1.37 1.36
+SEED ?= 1
+JUDGE_SECONDS ?= 300
+PROOF := cd tests/kubelet && ../../$(BIN)/python -m
+
+.PHONY: venv run test test-browser test-kubernetes lab judge judge-short golden bench lint format protobuf clean
 
 venv: $(STAMP)
 
@@ -20,7 +27,35 @@ run: venv
 
 ## Every test that needs only Python.
 test: venv
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+## The page, in Debian's Chromium (packages chromium and chromium-driver).
+test-browser: venv
+	$(BIN)/python -m pytest -m browser tests/browser
+
+## Everything that runs Kubernetes' own code: the judge of verdicts, then real clusters.
+test-kubernetes: judge-short lab
+
+lab: venv
+	tests/cluster/build.sh
+	tests/cluster/build.sh 1.36
+	$(BIN)/python -m pytest -m cluster tests/cluster
+
+## Twin and kubelet on COUNT admissions of each of VERSIONS: no difference, or exit code 1.
+judge: venv
+	tests/kubelet/judge/build.sh $(VERSIONS)
+	$(PROOF) proof.compare --count $(COUNT) --seed $(SEED) $(addprefix --version ,$(VERSIONS))
+
+## The same for JUDGE_SECONDS seconds of each version, with new cases every day.
+judge-short: venv
+	tests/kubelet/judge/build.sh $(VERSIONS)
+	cd tests/kubelet/judge && go test ./...
+	$(PROOF) proof.compare --seconds $(JUDGE_SECONDS) --seed "$$(date +%F)" $(addprefix --version ,$(VERSIONS))
+
+## The verdicts that `make test` holds the twin against, made anew by the judge.
+golden: venv
+	tests/kubelet/judge/build.sh $(VERSIONS)
+	$(PROOF) proof.golden
 
 lint: venv
 	$(BIN)/ruff check extender tests
