@@ -84,7 +84,7 @@ def boolean(value: object, field: str, *, default: bool | None = None) -> bool:
 
 def choice(value: object, field: str, kind: type[Choice], default: Choice | None = None) -> Choice:
     """Reads one of an enumeration's texts; None and the empty text are the default where there is one."""
-    if value in {None, ""} and default is not None:
+    if (value is None or value == "") and default is not None:
         return default
     if not isinstance(value, str) or value not in list(kind):
         raise WireError(field, value, f"one of {', '.join(kind)}")

@@ -47,7 +47,7 @@ def pod_from_json(value: object, field: str = "pod") -> Pod:
         namespace=fields.text(metadata.get("namespace"), f"{field}.metadata.namespace", default="default"),
         containers=containers,
         resources=None if budget is None else _resources(budget, f"{field}.spec.resources"),
-        qos=fields.choice(qos, f"{field}.status.qosClass", QoS) if qos not in {None, ""} else None,
+        qos=fields.choice(qos, f"{field}.status.qosClass", QoS) if qos is not None and qos != "" else None,
     )
 
 

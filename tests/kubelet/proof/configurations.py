@@ -236,7 +236,7 @@ def _break(dice: Dice, hardware: Hardware, json: Json) -> None:
     cpus = hardware.cpus or [0]
     reserved = json.get("reservedMemory")
     first = reserved[0]["limits"] if reserved else {}
-    match dice.below(26):
+    match dice.below(27):
         case 0:
             json.setdefault("cpuManagerPolicyOptions", {})["no-such-option"] = "true"
         case 1:
@@ -290,6 +290,11 @@ def _break(dice: Dice, hardware: Hardware, json: Json) -> None:
             json["topologyManagerScope"] = dice.one(("node", "", "Pod"))
         case 24:
             json["evictionHard"] = {"memory.available": dice.one(("10%", "1.5Gi", "100%", "300Mi"))}
+        case 25:
+            gates = json.setdefault("featureGates", {})
+            gates[dice.one(("NoSuchGate", "AllAlpha", "AllBeta", "MemoryQoS", "GracefulNodeShutdown"))] = dice.chance(
+                0.5
+            )
         case _:
             json.setdefault("featureGates", {})["CPUManagerPolicyBetaOptions"] = False
 

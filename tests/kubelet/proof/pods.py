@@ -65,7 +65,13 @@ def sizes(hardware: Hardware, setup: Setup, devices: Mapping[str, Sequence[Any]]
     zones = [sum(map(len, zone)) for zone in hardware.cores]
     zone, total = max(zones), sum(zones) - setup.reserved_cpus
     cpus = [1, 1, 2, 2, 2, 3, 4, zone // 2, zone // 2 + 1, zone - 1, zone, zone + 1, 2 * zone, total, total // 2]
-    cpus += [hardware.threads, 2 * hardware.threads, 3 * hardware.threads, *zones[:2]]
+    cpus += [
+        total * 3 // 4 // hardware.threads * hardware.threads,
+        hardware.threads,
+        2 * hardware.threads,
+        3 * hardware.threads,
+        *zones[:2],
+    ]
     free = [max(0, have - kept) for have, kept in zip(hardware.memory, setup.reserved_memory, strict=True)]
     most = max(free)
     narrow = [most // 8, most // 4, most // 3, most // 2, most // 2, most * 3 // 4, most, *free[:2]]
@@ -148,6 +154,8 @@ class PodMaker:
         left = self.sizes.left_cpus
         if left > 0 and dice.chance(0.12):
             return str(left)
+        if dice.chance(0.1):
+            return str(dice.between(1, self.sizes.most_cpus))
         return str(dice.one(self.sizes.cpus))
 
     def _memory(self) -> str:
