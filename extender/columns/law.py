@@ -1,0 +1,98 @@
+"""
+What nodes must have in common to be judged together, and which of a node's features the arrays can follow.
+
+A law is a key: nodes of one law share zones, policy, scope, managers, options and gates, and differ in quantities.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from extender.kubelet.admission import Kubelet
+from extender.kubelet.features import Gates
+from extender.kubelet.hints import LARGEST_ZONE_ID, narrowest_first
+from extender.kubelet.topology import CpuTopology
+from extender.model.configuration import Scope, TopologyPolicy, Version
+
+
+@dataclass(frozen=True, slots=True)
+class Law:
+    """One set of rules."""
+
+    version: Version
+    gates: Gates
+    policy: TopologyPolicy
+    scope: Scope | None
+    """None under policy none."""
+    zones: tuple[int, ...]
+    """Zone ids, ascending."""
+    singles: tuple[int, ...]
+    """Positions of zones in the order in which the Topology Manager prefers them."""
+    cpus: bool
+    """Whether the CPU manager's policy is static."""
+    whole_cores: bool
+    """full-pcpus-only."""
+    distributed: bool
+    """distribute-cpus-across-numa: a request on several zones is for the twin."""
+    memory: frozenset[str] | None
+    """Types of memory that every zone has; None under the memory manager's policy None."""
+
+
+def law_of(kubelet: Kubelet) -> Law | None:
+    """Returns the law of a kubelet, or None where the arrays cannot follow it at all."""
+    manager = kubelet.topology_manager
+    zones = tuple(sorted(zone.id for zone in kubelet.machine.zones))
+    if not zones or zones[-1] > LARGEST_ZONE_ID or len(set(zones)) != len(zones):
+        return None
+    closest = manager.options.prefer_closest and manager.policy in {
+        TopologyPolicy.RESTRICTED,
+        TopologyPolicy.BEST_EFFORT,
+    }
+    if closest and any(len(row) <= zones[-1] for row in manager.distances.values()):
+        return None  # whether such a kubelet crashes depends on which distances it happens to read
+    rank = manager._closest_first if closest else narrowest_first  # noqa: SLF001 - the law's own order
+    options = kubelet.cpu.options if kubelet.cpu else None
+    return Law(
+        version=kubelet.version,
+        gates=kubelet.gates,
+        policy=manager.policy,
+        scope=kubelet.scope,
+        zones=zones,
+        singles=tuple(sorted(range(len(zones)), key=lambda position: rank(1 << zones[position]))),
+        cpus=kubelet.cpu is not None,
+        whole_cores=options is not None and options.full_pcpus_only,
+        distributed=options is not None and options.distribute_across_numa,
+        memory=kubelet.memory and frozenset.intersection(*map(frozenset, kubelet.memory.allocatable.values())),
+    )
+
+
+def countable(kubelet: Kubelet) -> bool:
+    """
+    Says whether taking CPUs is a matter of counts: any free CPUs, as many as asked for, can be taken.
+
+    So it is if every core has the same number of CPUs and lies in one zone, socket and cache, every socket has the
+    average number, and of zones and sockets the finer ones lie within the coarser: then no unit that the kubelet
+    takes as a whole can have a busy CPU, and none is counted twice.
+    """
+    if kubelet.cpu is None:
+        return True
+    options, topology = kubelet.cpu.options, kubelet.topology
+    if options.prefer_uncore and not all(_within_one(cache, topology.zones) for cache in topology.uncores.values()):
+        return False
+    return not options.align_by_socket and _nested(topology)
+
+
+def _nested(topology: CpuTopology) -> bool:
+    levels = topology.zones, topology.sockets, topology.uncores
+    whole_cores = all(
+        core.bit_count() == topology.cpus_per_core and all(_within_one(core, level) for level in levels)
+        for core in topology.cores.values()
+    )
+    even_sockets = all(socket.bit_count() == topology.cpus_per_socket for socket in topology.sockets.values())
+    zones_first = topology.reported_sockets >= len(topology.zones)
+    inner = topology.socket_zones if zones_first else topology.zone_sockets
+    return whole_cores and even_sockets and all(len(outer) == 1 for outer in inner.values())
+
+
+def _within_one(cpus: int, units: dict[int, int]) -> bool:
+    return any(cpus & ~unit == 0 for unit in units.values())
