@@ -15,9 +15,12 @@ sys.path.insert(0, str(Path(__file__).parent / "tests"))
 @pytest.fixture(autouse=True)
 def _same_logging() -> Iterator[None]:
     """Programs under test set up logging for their process, which is the tests' process here."""
-    loggers = [logging.getLogger(), logging.getLogger("extender")]
-    before = [(logger, logger.level, logger.propagate, list(logger.handlers)) for logger in loggers]
+    _reset()
     yield
-    for logger, level, propagate, handlers in before:
-        logger.setLevel(level)
-        logger.propagate, logger.handlers = propagate, handlers
+    _reset()
+
+
+def _reset() -> None:
+    logger = logging.getLogger("extender")
+    logger.setLevel(logging.NOTSET)
+    logger.propagate, logger.handlers, logger.disabled = True, [], False
