@@ -145,16 +145,16 @@ def connect(kubeconfig: str = "") -> Api:
     Raises:
         ApiError: if there is no such configuration.
     """
+    where = f"kubeconfig {kubeconfig}" if kubeconfig else f"service account in {SERVICE_ACCOUNT}"
     try:
         whole = KubeConfig.from_file(kubeconfig) if kubeconfig else KubeConfig.from_service_account(SERVICE_ACCOUNT)
         config = whole.get()
         if config is None:
-            raise ApiError(f"the kubeconfig {kubeconfig} has no current context")
-        params = ConnectionParams(timeout=CALL_TIMEOUT).httpx_params(config)
-    except (ConfigError, OSError, ValueError, AssertionError) as error:
-        where = f"kubeconfig {kubeconfig}" if kubeconfig else f"service account in {SERVICE_ACCOUNT}"
-        raise ApiError(f"no way to the API server, {where}: {error}") from None
-    return Api(httpx.Client(**params))
+            raise ConfigError("it has no current context")
+        return Api(httpx.Client(**ConnectionParams(timeout=CALL_TIMEOUT).httpx_params(config)))
+    except Exception as error:  # noqa: BLE001 - whatever its parsers stumble over comes through lightkube as it is
+        what = " ".join(str(error).split()) or type(error).__name__
+        raise ApiError(f"no way to the API server, {where}: {what}") from None
 
 
 @contextlib.contextmanager

@@ -49,7 +49,9 @@ def identify(observation: Observation) -> Identities:
     alive = {uid: pod for uid, pod in observation.pods.items() if not pod.terminal}
     active = {uid: pod for uid, pod in alive.items() if _is_active(pod, observation, holders, names)}
     listed = {uid: names[_name(pod)] for uid, pod in active.items() if _name(pod) in names}
-    unclaimed = names.keys() - {_name(pod) for pod in alive.values()}
+    # A pod that was deleted is over for the next admission even if the kubelet still lists it: it learns of deletions
+    # before it learns of later pods.
+    unclaimed = names.keys() - {_name(pod) for pod in (*alive.values(), *observation.departed.values())}
     strangers = _strangers(observation, holders, unclaimed)
     unnamed = {uid: _unnamed(uid, unclaimed) for uid in sorted(strangers)}
     if not strangers:

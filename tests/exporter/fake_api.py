@@ -45,13 +45,13 @@ class FakeApi:
         self._version = 0
         self._events: list[tuple[int, str, str, Json]] = []
         self._condition = threading.Condition()
-        self._stopped = False
+        self.stopped = False
         self._server: ThreadingHTTPServer | None = None
         self.port = 0
 
     def start(self) -> None:
         """Listens; after a stop on the same port again."""
-        self._stopped = False
+        self.stopped = False
         self._server = ThreadingHTTPServer(("127.0.0.1", self.port), _handler(self))
         self._server.daemon_threads = True
         self.port = self._server.server_address[1]
@@ -60,7 +60,7 @@ class FakeApi:
     def stop(self) -> None:
         """Ends watches and stops listening."""
         with self._condition:
-            self._stopped = True
+            self.stopped = True
             self._condition.notify_all()
         assert self._server is not None
         self._server.shutdown()
@@ -120,7 +120,7 @@ class FakeApi:
         while True:
             with self._condition:
                 fresh = [event for event in self._events if event[0] > sent]
-                if self._stopped:
+                if self.stopped:
                     return
                 if not fresh:
                     self._condition.wait(5)
@@ -153,6 +153,11 @@ def _merged(old: Json, new: Json) -> Json:
 def _handler(api: FakeApi) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+
+        def parse_request(self) -> bool:
+            # A server that is gone answers nothing on connections from before either.
+            self.close_connection = api.stopped
+            return not api.stopped and super().parse_request()
 
         def do_GET(self) -> None:
             path, query = self._split()

@@ -39,7 +39,10 @@ MACHINE = Machine(
         Zone(
             id=zone,
             memory=16 * GI,
-            cores=tuple(Core((cpu, cpu + 8), zone) for cpu in range(4 * zone, 4 * zone + 4)),
+            cores=tuple(
+                Core((first, second), zone)
+                for first, second in sorted(sorted((cpu, cpu + 8), key=str) for cpu in range(4 * zone, 4 * zone + 4))
+            ),
             distances=(10, 21) if zone == 0 else (21, 10),
         )
         for zone in range(2)

@@ -104,6 +104,11 @@ ACTIVE = [
     pytest.param({"pods": pods(api_pod("u1", "db", terminal=True)), "listed": (), **HOLDING}, set(), id="over"),
     pytest.param({"pods": {}, "listed": (), "departed": pods(api_pod("u1", "db")), **HOLDING}, set(), id="deleted"),
     pytest.param(
+        {"pods": {}, "listed": LISTED, "departed": pods(api_pod("u1", "db")), **HOLDING},
+        set(),
+        id="deleted, which the kubelet has not heard yet",
+    ),
+    pytest.param(
         {"pods": {}, "listed": (), "recent": frozenset({"u1"}), **HOLDING},
         {"u1"},
         id="so new that news of it is on its way",

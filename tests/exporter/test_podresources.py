@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import grpc
 import pytest
 from fake_kubelet import FakeKubelet, block, devices, kubelet, topology
+from trees import folder
 
 from extender import cpuset
 from extender.exporter import podresources_pb2 as pb
@@ -18,8 +18,8 @@ from extender.model.state import Block, Device
 
 
 @pytest.fixture
-def fake(tmp_path: Path) -> Iterator[FakeKubelet]:
-    with kubelet(tmp_path) as running:
+def fake() -> Iterator[FakeKubelet]:
+    with folder() as place, kubelet(place) as running:
         yield running
 
 

@@ -28,7 +28,7 @@ TWO_ZONES = Machine(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(machine=machines())
 def test_any_machine_is_read_back(machine: Machine) -> None:
     """A machine written as a kernel shows it is read back equal, and there is nothing to warn of."""
@@ -38,7 +38,7 @@ def test_any_machine_is_read_back(machine: Machine) -> None:
     assert (machine, ()) == (hardware.machine, hardware.warnings)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(machine=machines())
 def test_lists_serve_where_no_links_are(machine: Machine) -> None:
     """A copy of /sys without the links from zones to CPUs is read by cpulist, and without that by cpumap."""
