@@ -8,6 +8,7 @@ reached several times: edge cases, messages, options under every policy and scop
 
 from __future__ import annotations
 
+import functools
 import heapq
 import lzma
 import sys
@@ -54,12 +55,12 @@ class Candidate:
         return len(self.answer.get("verdicts", ()))
 
 
-def read(path: Path) -> Iterator[tuple[Json, Json]]:
-    """Yields the cases of a file with the judge's answers."""
+@functools.cache
+def read(path: Path) -> tuple[tuple[Json, Json], ...]:
+    """Returns the cases of a file with the judge's answers; they are for reading only."""
     with lzma.open(path, "rb") as file:
-        for line in file:
-            entry = orjson.loads(line)
-            yield entry["case"], entry["answer"]
+        entries = [orjson.loads(line) for line in file]
+    return tuple((entry["case"], entry["answer"]) for entry in entries)
 
 
 def files() -> list[Path]:
@@ -181,7 +182,7 @@ def main(admissions: int, per_theme: int, seed: str, versions: tuple[str, ...]) 
             table.update(hits(Facts(candidate.case, candidate.answer)))
         verdicts = sum(candidate.admissions for candidate in picked)
         click.echo(f"{version}: {len(picked)} cases of {len(found)}, {verdicts} admissions")
-        click.echo(f"not reached: {', '.join(missing(table)) or 'nothing'}")
+        click.echo(f"not reached: {', '.join(missing(table, version)) or 'nothing'}")
 
 
 if __name__ == "__main__":

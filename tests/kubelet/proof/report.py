@@ -33,7 +33,7 @@ def summary(found: Mapping[Key, int], *, seed: str, version: str, seconds: float
         **{kind: _table(found, kind) for kind, _ in _TABLES},
         "edge cases": {str(number): found.get(("row", str(number)), 0) for number in sorted(rows.QUESTIONS)},
         "unreachable": {str(number): reason for number, reason in sorted(rows.UNREACHABLE.items())},
-        "missing": missing(found),
+        "missing": missing(found, version),
     }
 
 

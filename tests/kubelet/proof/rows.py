@@ -27,6 +27,9 @@ UNREACHABLE = {
 }
 """Rows that no case can reach as they are meant, and why."""
 
+OF_BUDGETS = frozenset(range(48, 57))
+"""Rows that need the managers of pod-level resources."""
+
 NOT_ENOUGH_MEMORY = ("failed to get the default NUMA affinity", "failed to find NUMA nodes to extend")
 VIOLATION = "violates NUMA node allocation"
 UNALIGNED = "TopologyAffinityError"
