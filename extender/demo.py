@@ -138,7 +138,11 @@ def _wait() -> None:
     def stop(_signal: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    signal.signal(signal.SIGTERM, stop)
+    for number in (
+        signal.SIGINT,
+        signal.SIGTERM,
+    ):  # explicitly: a shell ignores SIGINT for what it runs in the background
+        signal.signal(number, stop)
     try:
         while True:
             signal.pause()
