@@ -6,7 +6,7 @@ Pods are known by their spec where the API server has shown it; else it is rebui
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from extender.inventory.node import Node
 from extender.model.pod import Pod
@@ -34,7 +34,7 @@ def site_of(node: Node) -> Site:
     )
 
 
-def running(state: NodeState, shown: Mapping[str, tuple[Pod, bool]]) -> dict[str, Running]:
+def running(state: NodeState, shown: Mapping[str, tuple[Pod, bool]]) -> Mapping[str, Running]:
     """
     Returns the pods that run on a node.
 
@@ -42,7 +42,26 @@ def running(state: NodeState, shown: Mapping[str, tuple[Pod, bool]]) -> dict[str
         state: what the kubelet's managers hold.
         shown: uid to pod, as the API server shows it, and whether it is started.
     """
-    return {
-        uid: Running(*shown[uid]) if uid in shown else Running(rebuilt(state, uid), rebuilt=True)
-        for uid in state.active
-    }
+    return _Running(state, shown)
+
+
+class _Running(Mapping[str, Running]):
+    """Specs are rebuilt when somebody looks: most questions are about free room, not about who holds the rest."""
+
+    def __init__(self, state: NodeState, shown: Mapping[str, tuple[Pod, bool]]) -> None:
+        self._state, self._shown = state, shown
+        self._built: dict[str, Running] = {}
+
+    def __getitem__(self, uid: str) -> Running:
+        if uid not in self._built:
+            if uid not in self._state.active:
+                raise KeyError(uid)
+            known = self._shown.get(uid)
+            self._built[uid] = Running(*known) if known else Running(rebuilt(self._state, uid), rebuilt=True)
+        return self._built[uid]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._state.active)
+
+    def __len__(self) -> int:
+        return len(self._state.active)

@@ -100,6 +100,8 @@ class Edit:
     before: str | None
     after: str | None
     """None where the field, or the pod, is taken away."""
+    what: str = ""
+    """The same in words: ``cpu of db``; empty where the path is as clear."""
 
 
 class Way(StrEnum):

@@ -27,6 +27,8 @@ class Asked:
     """How many pods the object makes."""
     spec: str = "spec"
     """Where the pod's spec stands in that object."""
+    amounts: Mapping[str, int] = field(default_factory=dict)
+    """What the pod asks for altogether, by resource name; CPUs, bytes or devices; known once it is complete."""
 
     @property
     def title(self) -> str:

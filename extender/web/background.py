@@ -28,9 +28,10 @@ from extender.web.service import Limits, problem_reply
 
 log = logging.getLogger(__name__)
 
-SLICE = 8
+SLICE = 32
 """Nodes that are sent at once: about a millisecond of work."""
 PAUSE_SECONDS = 0.001
+"""Between two slices, for whoever waits for the interpreter lock."""
 GRACE_SECONDS = 5.0
 """On top of the limit of a question, before a process that does not answer is ended: one step may be long."""
 WAITING = 2
@@ -70,11 +71,7 @@ class Background:
 
     def _warm_up(self) -> None:
         with self._turn:
-            try:
-                self._tell(PAUSE_SECONDS)
-            except OSError:
-                log.exception("the process that answers questions has ended")
-                self._end()
+            self._told()
 
     def close(self) -> None:
         """Ends the process."""
@@ -82,11 +79,11 @@ class Background:
             self._end()
 
     def _ask(self, request: Request) -> Reply:
+        worker = self._told()
         try:
-            worker = self._tell(PAUSE_SECONDS)
             reply = worker.ask(request, self._limits.seconds + GRACE_SECONDS)
         except (OSError, EOFError):
-            log.exception("the process that answers questions has ended")
+            log.exception("the process that answers questions has ended over one", extra={"path": request.path})
             self._end()
             return problem_reply(422, "this question is more than the extender can answer")
         if reply is None:
@@ -97,13 +94,22 @@ class Background:
             log.error("a fault of the extender: %s", reply.fault, extra={"path": request.path})
         return reply
 
-    def _tell(self, pause: float) -> _Worker:
+    def _told(self) -> _Worker:
+        """Returns a process that knows all there is; one that has ended between two questions is replaced."""
+        try:
+            return self._tell()
+        except OSError:
+            log.warning("the process that answers questions has ended; another one is started")
+            self._end()
+            return self._tell()
+
+    def _tell(self) -> _Worker:
         nodes = self._nodes()
         if self._worker is not None and self._worker.kubelets > 2 * len(nodes) + SPARE_KUBELETS:
             self._end()  # most of what it was told of kubelets is history
         if self._worker is None:
             self._worker = _Worker(self._limits)
-        self._worker.tell(nodes, pause)
+        self._worker.tell(nodes)
         return self._worker
 
     def _end(self) -> None:
@@ -133,7 +139,7 @@ class _Worker:
         """How many different kubelets it has been told of."""
         return len(self._kubelets)
 
-    def tell(self, nodes: Sequence[Node], pause: float) -> None:
+    def tell(self, nodes: Sequence[Node]) -> None:
         """Sends what has changed; a node that is the same object as last time has not."""
         now = {node.name for node in nodes}
         gone = [name for name in self._told if name not in now]
@@ -144,7 +150,7 @@ class _Worker:
         changed = [node for node in nodes if self._told.get(node.name) is not node]
         for start in range(0, len(changed), SLICE):
             if start:
-                time.sleep(pause)
+                time.sleep(PAUSE_SECONDS)
             part = changed[start : start + SLICE]
             parcels = [self._packed(node) for node in part]
             self._send(News(self._kubelets.fresh(), parcels))

@@ -6,6 +6,7 @@ It keeps a copy of the inventory, which it is told the changes of, and answers o
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import socket
@@ -21,6 +22,8 @@ from extender.web.exchange import News, Parcel, Request, dump, load
 from extender.web.service import Limits, Service
 from extender.what_if.site import Site
 
+COLLECT_SELDOM = 200_000, 20, 20
+"""The inventory is many objects that live long; collecting garbage among them as often as usual doubles the work."""
 LOW_PRIORITY = 10
 """Steps of niceness: whoever has work beside it comes first."""
 
@@ -81,6 +84,7 @@ def serve(connection: Connection, limits: Limits) -> None:
 def main() -> None:
     """Serves on the socket whose number is the first argument, within the limits that the second one tells."""
     os.nice(LOW_PRIORITY)
+    gc.set_threshold(*COLLECT_SELDOM)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt at the keyboard is for the extender to handle
     end = socket.socket(fileno=int(sys.argv[1]))
     serve(Connection(end.detach()), Limits(**orjson.loads(sys.argv[2])))

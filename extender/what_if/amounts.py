@@ -180,14 +180,15 @@ def edits(before: Pod, after: Pod, spec: str) -> tuple[Edit, ...]:
         spec: where the pod's spec stands in the object that was asked about.
     """
     found: list[Edit] = []
-    for (path, old), (_, new) in zip(_places(before, spec), _places(after, spec), strict=True):
+    names = ["the pod", *(container.name for container in before.containers)]
+    places = zip(names, _places(before, spec), _places(after, spec), strict=True)
+    for owner, (path, old), (_, new) in places:
         for section in ("limits", "requests"):
             was, now = getattr(old, section), getattr(new, section)
-            found += [
-                Edit("pod", f"{path}.{section}{_key(name)}", _text(was.get(name)), _text(now.get(name)))
-                for name in dict.fromkeys([*was, *now])
-                if was.get(name) != now.get(name)
-            ]
+            for name in dict.fromkeys([*was, *now]):
+                if was.get(name) != now.get(name):
+                    at = f"{path}.{section}{_key(name)}"
+                    found.append(Edit("pod", at, _text(was.get(name)), _text(now.get(name)), f"{name} of {owner}"))
     return tuple(found)
 
 

@@ -7,7 +7,7 @@ goes on after the first refusal for as long as a refusal still changes what the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 
 from extender.fleet import Fit, Snapshot, rooms
@@ -16,19 +16,32 @@ from extender.kubelet.errors import KubeletCrash
 from extender.model.answer import Capacity
 from extender.model.pod import Pod
 from extender.model.state import CpuState, DeviceState, MemoryState, NodeState
+from extender.what_if.alike import standing
 from extender.what_if.fit import explained
 from extender.what_if.site import Site
-from extender.what_if.work import Progress, Work
+from extender.what_if.work import Progress, Work, each
 
 REFUSALS = 8
 """Refusals after which counting ends in any case."""
 
 
 def capacities(sites: Sequence[Site], pod: Pod, most: int, what: str = "count") -> Work[list[Capacity]]:
-    """Counts on each node for itself; the total is the sum, as no node's answer depends on another's."""
+    """
+    Counts on each node for itself, of nodes that are alike on one.
+
+    The total is the sum, as no node's answer depends on another's.
+    """
+    known: dict[Hashable, Capacity] = {}
     counted = []
-    for done, site in enumerate(sites, start=1):
-        counted.append((yield from capacity(site, pod, most, Progress(what, done, len(sites)))))
+    for progress, site in each(what, sites, len(sites)):
+        like = standing(site.snapshot) if site.snapshot else site.name
+        if like not in known:
+            known[like] = yield from capacity(site, pod, most, progress)
+        refusal = known[like].refusal
+        if refusal is not None:
+            refusal = replace(refusal, node=site.name, knowledge=site.knowledge, estimates=site.estimates)
+        counted.append(replace(known[like], node=site.name, knowledge=site.knowledge, refusal=refusal))
+        yield progress
     return counted
 
 

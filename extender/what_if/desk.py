@@ -54,7 +54,10 @@ def _stored(asked: Asked, amounts: Mapping[str, int]) -> Asked:
         pod = as_stored(asked.pod)
         for resource, amount in amounts.items():
             pod = Dial(resource).turned(pod, amount)
-        return replace(asked, pod=as_stored(pod) if amounts else pod)
+        pod = as_stored(pod) if amounts else pod
+        names = {name for one in pod.containers for name in one.resources.requests} | {"cpu", "memory"}
+        totals = {name: Dial(name).read(pod) for name in sorted(names)}
+        return replace(asked, pod=pod, amounts={name: total for name, total in totals.items() if total})
     except InvalidPodError as error:
         raise InvalidPodError(f"{asked.kind} {asked.pod.name}: {error}") from None
 

@@ -6,11 +6,13 @@ The verdict is ``extender.fleet``'s, the same that filter gives; the score is th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
+from dataclasses import replace
 
 from extender.fleet import Fit, Snapshot, placement_score, rooms
 from extender.model.answer import Finding, Outcome
 from extender.model.pod import Pod
+from extender.what_if.alike import standing
 from extender.what_if.site import Site
 from extender.what_if.work import Work, each
 
@@ -21,10 +23,14 @@ def ask(snapshot: Snapshot, pod: Pod) -> Fit:
 
 
 def findings(sites: Sequence[Site], pod: Pod, what: str = "fit") -> Work[list[Finding]]:
-    """Asks each node for itself."""
+    """Asks each node for itself; of nodes that are alike, one."""
+    known: dict[Hashable, Finding] = {}
     found = []
     for progress, site in each(what, sites, len(sites)):
-        found.append(finding(site, pod))
+        like = standing(site.snapshot) if site.snapshot else site.name
+        if like not in known:
+            known[like] = finding(site, pod)
+        found.append(replace(known[like], node=site.name, knowledge=site.knowledge, estimates=site.estimates))
         yield progress
     return found
 

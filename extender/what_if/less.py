@@ -34,8 +34,9 @@ def less(trial: Trial) -> Work[list[Suggestion]]:
         smaller = yield from _one(trial, dial)
         if smaller is not None:
             found.append(trial.suggestion(Way.LESS, smaller))
-    if not found and len(scarce) > 1:
-        smaller = yield from _several(trial, scarce)
+    several = [*scarce, *_others(trial, scarce)]
+    if not found and len(several) > 1:
+        smaller = yield from _several(trial, several)
         if smaller is not None:
             found.append(trial.suggestion(Way.LESS, smaller))
     return [min(found, key=lambda one: (one.cost, len(one.edits)))] if found else []
@@ -48,6 +49,13 @@ def _scarce(trial: Trial) -> list[Dial]:
     names += [refusal.resource] if refusal.resource and refusal.resource not in names else []
     found = [Dial(name, refusal.container) for name in names or (CPU, MEMORY)]
     return [dial for dial in found if dial.read(trial.pod) > 0]
+
+
+def _others(trial: Trial, scarce: Sequence[Dial]) -> list[Dial]:
+    """The amounts that nothing is said of because admission ended before they were looked at."""
+    names = {dial.resource for dial in scarce}
+    rest = [Dial(name, trial.refusal.container) for name in (CPU, MEMORY) if name not in names]
+    return [dial for dial in rest if dial.read(trial.pod) > 0]
 
 
 def _one(trial: Trial, dial: Dial) -> Work[Pod | None]:

@@ -64,6 +64,7 @@ def asked_to_json(asked: Asked) -> Json:
         "name": pod.name,
         "replicas": asked.replicas,
         "qosClass": str(pod.qos or ""),
+        "amounts": dict(asked.amounts),
         "containers": [
             {
                 "name": container.name,
@@ -276,7 +277,7 @@ def _edit(edit: Edit) -> Json:
 
 _LEADS: Mapping[Way, str] = {
     Way.LESS: "ask for less",
-    Way.ROUND: "ask for a whole number",
+    Way.ROUND: "round up",
     Way.ROOM: "leave room in the budget for the containers that share it",
     Way.SHARE: "give up exclusive CPUs",
     Way.GUARANTEE: "be pinned as well",
@@ -286,7 +287,7 @@ _LEADS: Mapping[Way, str] = {
 
 
 def suggestion_sentence(suggestion: Suggestion) -> str:
-    """Returns a change in words: ``ask for less: spec.resources cpu 8 -> 6 (fits on node-1)``."""
+    """Returns a change in words: ``ask for less: cpu of the pod 8 → 6``."""
     told = dict.fromkeys(map(_edit_words, suggestion.edits))
     text = f"{_LEADS[suggestion.way]}{' ' if suggestion.way is Way.REMOVE else ': '}{', '.join(told)}"
     if suggestion.lost:
@@ -295,10 +296,10 @@ def suggestion_sentence(suggestion: Suggestion) -> str:
 
 
 def _edit_words(edit: Edit) -> str:
-    """Requests and limits of one amount that change alike are told once."""
+    """Requests and limits of one amount that change alike read alike, and are told once."""
     if edit.subject == "cluster":
         return edit.before or ""
-    path = edit.path.replace(".resources.limits", "").replace(".resources.requests", "")
+    what = edit.what or edit.path
     if edit.after is None:
-        return f"no {edit.path}"
-    return f"{path} {edit.before} → {edit.after}" if edit.before is not None else f"{path} {edit.after}"
+        return f"no limit on {what}" if edit.subject == "pod" else f"no {what}"
+    return f"{what} {edit.before} → {edit.after}" if edit.before is not None else f"{what} {edit.after}"

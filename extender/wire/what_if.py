@@ -7,7 +7,7 @@ Manifests are objects here; who takes them as YAML text parses it before.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import fields as attributes
 from dataclasses import replace
 
@@ -20,6 +20,7 @@ from extender.wire.fields import WireError
 from extender.wire.kubelet_configuration import configuration_from_json
 from extender.wire.machine import machine_from_json
 from extender.wire.manifests import MOST_REPLICAS, asked_from_json
+from extender.wire.nrt import KIND, report_from_nrt
 from extender.wire.replay import devices_from_json
 
 MOST_PODS = 1000
@@ -172,12 +173,16 @@ def _version(value: object, field: str) -> Version | None:
 
 
 def _machine(value: object, field: str) -> Machine | None:
-    """Reads a machine as cAdvisor tells it (``topology``) or in the compact form of the reports (``zones``)."""
+    """Reads a machine as cAdvisor tells it (``topology``), in the compact form of the reports, or a whole report."""
     if value is None:
         return None
     document = fields.mapping(value, field)
-    read: Callable[[object, str], Machine] = compact_machine_from_json if "zones" in document else machine_from_json
-    machine = read(document, field)
+    if document.get("kind") == KIND:
+        machine = report_from_nrt(document).machine
+    elif "zones" in document:
+        machine = compact_machine_from_json(document, field)
+    else:
+        machine = machine_from_json(document, field)
     threads = sum(len(core.threads) for zone in machine.zones for core in zone.cores)
     if len(machine.zones) > MOST_ZONES or threads > MOST_CPUS:
         shown = f"{len(machine.zones)} zones with {threads} CPUs"
