@@ -15,8 +15,9 @@ from dataclasses import replace
 import click
 import yaml
 
+from extender.exporter.access import SERVICE_ACCOUNT
 from extender.exporter.agent import agent, once
-from extender.exporter.api import SERVICE_ACCOUNT, Api, ApiError, connect
+from extender.exporter.api import Api, ApiError, connect
 from extender.exporter.metrics import Metrics
 from extender.exporter.serve import ServeError, Server
 from extender.exporter.settings import Flags, Settings, settings

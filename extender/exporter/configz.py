@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable
+from http import HTTPStatus
 from pathlib import Path
 
-import httpx2 as httpx
 import orjson
+import urllib3
 import yaml
 
+from extender.exporter.access import trust_anybody
 from extender.exporter.api import CALL_TIMEOUT, Api, ApiError
 from extender.model.configuration import KubeletConfiguration
 from extender.wire import fields
@@ -56,15 +58,18 @@ def from_kubelet(url: str, token_file: Path, ca_file: str, *, insecure: bool) ->
 
     def read() -> KubeletConfiguration:
         try:
-            verify: ssl.SSLContext | bool = ssl.create_default_context(cafile=ca_file) if ca_file else not insecure
+            context = ssl.create_default_context(cafile=ca_file or None)
+            if insecure:
+                trust_anybody(context)
             token = token_file.read_text().strip() if token_file.is_file() else ""
             headers = {"Authorization": f"Bearer {token}"} if token else {}
-            response = httpx.get(url, headers=headers, verify=verify, timeout=CALL_TIMEOUT, trust_env=False)
-        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+            with urllib3.PoolManager(ssl_context=context, retries=False) as pool:
+                response = pool.request("GET", url, headers=headers, timeout=CALL_TIMEOUT)
+        except (urllib3.exceptions.HTTPError, OSError) as error:
             raise ConfigurationError(f"{url}: {error}") from error
-        if response.is_error:
-            raise ConfigurationError(f"{url}: {response.status_code} {response.text[:200]}".strip())
-        return _parsed(response.content, url)
+        if response.status >= HTTPStatus.BAD_REQUEST:
+            raise ConfigurationError(f"{url}: {response.status} {response.data[:200].decode(errors='replace')}".strip())
+        return _parsed(response.data, url)
 
     return read
 

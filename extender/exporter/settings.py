@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 
-from extender.exporter.api import SERVICE_ACCOUNT
+from extender.exporter.access import SERVICE_ACCOUNT
 from extender.exporter.fingerprint import Method
 from extender.exporter.gather import Places
 from extender.settings_file import Log, SettingsError, bounded, load

@@ -183,20 +183,21 @@ def _handler(api: FakeApi) -> type[BaseHTTPRequestHandler]:
         def _watch(self, path: str, since: int) -> None:
             self.send_response(200)
             self.send_header("Content-Type", "application/json")
-            self.send_header("Connection", "close")
+            self.send_header("Transfer-Encoding", "chunked")
             self.end_headers()
             self.close_connection = True
             try:
                 if since < api.oldest:
-                    self._line({"type": "ERROR", "object": {"kind": "Status", "code": 410, "message": "too old"}})
-                    return
-                for event in api.events(path, since):
-                    self._line(event)
+                    self._chunk({"type": "ERROR", "object": {"kind": "Status", "code": 410, "message": "too old"}})
+                for event in api.events(path, since) if since >= api.oldest else ():
+                    self._chunk(event)
+                self._chunk(None)
             except OSError:
                 pass
 
-        def _line(self, event: Json) -> None:
-            self.wfile.write(json.dumps(event).encode() + b"\n")
+        def _chunk(self, event: Json | None) -> None:
+            line = b"" if event is None else json.dumps(event).encode() + b"\n"
+            self.wfile.write(f"{len(line):x}\r\n".encode() + line + b"\r\n")
             self.wfile.flush()
 
         def _answer(self, status: int, document: Json) -> None:

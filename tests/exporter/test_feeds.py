@@ -161,24 +161,3 @@ def test_the_servers_own_words_are_the_error(api: Api) -> None:
         api.get("/apis/nothing")
 
     assert ("GET /apis/nothing: /apis/nothing not found", 404) == (str(raised.value), raised.value.status)
-
-
-NO_WAYS = [
-    pytest.param(None, "kubeconfig {file}: ", id="no file"),
-    pytest.param("kind: Config\ncurrent-context: x\n", "kubeconfig {file}", id="no such context"),
-    pytest.param("[", "kubeconfig {file}: ", id="no YAML"),
-    pytest.param("7", "kubeconfig {file}: ", id="a number"),
-]
-
-
-@pytest.mark.parametrize(("content", "sentence"), NO_WAYS)
-def test_no_way_to_the_server_is_one_sentence(tmp_path: Path, content: str | None, sentence: str) -> None:
-    """A kubeconfig that cannot be used is named, in one line."""
-    file = tmp_path / "kubeconfig"
-    if content is not None:
-        file.write_text(content)
-    with pytest.raises(ApiError) as raised:
-        connect(str(file))
-
-    assert sentence.format(file=file) in str(raised.value)
-    assert "\n" not in str(raised.value)

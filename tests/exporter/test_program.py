@@ -352,7 +352,7 @@ MISTAKES = [
     ),
     pytest.param(
         ["--oneshot", "--kubeconfig", "/nowhere"],
-        "Error: no way to the API server, kubeconfig /nowhere: ",
+        "Error: no way to the API server: kubeconfig /nowhere: ",
         id="no kubeconfig",
     ),
     pytest.param(
