@@ -159,7 +159,8 @@ def admit(kubelet: Kubelet, state: NodeState, pod: Pod) -> tuple[Verdict, NodeSt
     request = pod_request(pod, kubelet.gates, kubelet.version)
     after = state.copy()
     after.active[pod.uid] = pod
-    _remove_stale(kubelet, after)
+    if kubelet.scope is not None:
+        _remove_stale(kubelet, after)  # every manager does so when it is first asked for hints
     try:
         outcome = _Admitting(kubelet, after, request).run()
     except ZeroDivisionError as crash:
@@ -196,27 +197,37 @@ def settled(kubelet: Kubelet, state: NodeState) -> NodeState:
 
 
 def _remove_stale(kubelet: Kubelet, state: NodeState) -> None:
-    """Frees, container by container, what is held by pods that are not active or containers that are not in them."""
-    names: dict[str, set[str]] = {}
+    """Frees what is held by pods that are not active or containers that are not in them, in every manager."""
+    _remove_stale_devices(state)
+    _remove_stale_cpus(kubelet, state)
+    _remove_stale_memory(kubelet, state)
 
-    def stale(uid: str, container: str) -> bool:
-        pod = state.active.get(uid)
-        if pod is None:
-            return True
-        if uid not in names:
-            names[uid] = {member.name for member in pod.containers}
-        return container not in names[uid]
 
-    if kubelet.cpu:
-        for uid, name in [(uid, name) for uid, held in state.cpu.entries.items() for name in held if stale(uid, name)]:
-            kubelet.cpu.remove(state.cpu, uid, name)
-    if kubelet.memory:
-        for uid, name in [
-            (uid, name) for uid, held in state.memory.entries.items() for name in held if stale(uid, name)
-        ]:
-            kubelet.memory.remove(state.memory, uid, name)
+def _remove_stale_devices(state: NodeState) -> None:
     for uid in [uid for uid in state.device.entries if uid not in state.active]:
         devices_of.remove(state.device, uid)
+
+
+def _remove_stale_cpus(kubelet: Kubelet, state: NodeState) -> None:
+    if kubelet.cpu:
+        for uid, name in _stale(state, state.cpu.entries):
+            kubelet.cpu.remove(state.cpu, uid, name)
+
+
+def _remove_stale_memory(kubelet: Kubelet, state: NodeState) -> None:
+    if kubelet.memory:
+        for uid, name in _stale(state, state.memory.entries):
+            kubelet.memory.remove(state.memory, uid, name)
+
+
+def _stale(state: NodeState, entries: Mapping[str, Mapping[str, object]]) -> list[tuple[str, str]]:
+    """Lists the entries, container by container, that no active pod's container holds."""
+    stale = []
+    for uid, held in entries.items():
+        pod = state.active.get(uid)
+        names = {container.name for container in pod.containers} if pod else set()
+        stale += [(uid, name) for name in held if name not in names]
+    return stale
 
 
 @dataclass(slots=True)
@@ -294,14 +305,31 @@ class _Admitting:
         )
 
     def _allocate(self, container: ContainerRequest, affinity: Affinity) -> Refusal | None:
-        """Device, CPU and memory manager in this order; the first failure ends the admission."""
+        """
+        Device, CPU and memory manager in this order; the first failure ends the admission.
+
+        Each frees first what no active pod holds. Under policy none nobody has asked it for hints before, so that a
+        manager that is not reached frees nothing.
+        """
         kubelet, state = self.kubelet, self.state
-        refusal = kubelet.device.allocate(state.device, self.pod, container, affinity) if container.devices else None
-        if refusal is None and kubelet.cpu:
+        stale = kubelet.scope is None
+        if container.devices:
+            if stale and kubelet.device.concerned(state.device, container):
+                _remove_stale_devices(state)
+            refusal = kubelet.device.allocate(state.device, self.pod, container, affinity)
+            if refusal is not None:
+                return refusal
+        if kubelet.cpu:
+            if stale:
+                _remove_stale_cpus(kubelet, state)
             refusal = kubelet.cpu.allocate(state.cpu, self.pod, container, affinity)
-        if refusal is None and kubelet.memory:
-            refusal = kubelet.memory.allocate(state.memory, self.pod, container, affinity)
-        return refusal
+            if refusal is not None:
+                return refusal
+        if kubelet.memory:
+            if stale:
+                _remove_stale_memory(kubelet, state)
+            return kubelet.memory.allocate(state.memory, self.pod, container, affinity)
+        return None
 
     def _allocate_pod(self, affinity: Affinity) -> Refusal | None:
         """CPU and memory manager; the device manager gives a pod nothing before its containers are created."""

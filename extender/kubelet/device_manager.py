@@ -123,6 +123,10 @@ class DeviceManager:
         self._update_reusable(state, pod.uid, container)
         return None
 
+    def concerned(self, state: DeviceState, container: ContainerRequest) -> bool:
+        """Says whether the container asks for any plugin's resource."""
+        return any(self._known(state, resource) for resource in container.devices)
+
     @staticmethod
     def _known(state: DeviceState, resource: str) -> bool:
         """Says whether a plugin has registered the resource or devices of it are allocated (isDevicePluginResource)."""
