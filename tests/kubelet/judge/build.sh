@@ -20,8 +20,8 @@ cd "$here"
 for minor in "$@"; do
     case "$minor" in
         1.37) modules=go.mod tags= ;;
-        1.36 | 1.34) modules="kube-$minor.mod" tags="kube$(echo "$minor" | tr -d .)" ;;
-        *) echo "build.sh: no judge of Kubernetes $minor (there are 1.37, 1.36, 1.34)" >&2 && exit 2 ;;
+        1.36 | 1.35) modules="kube-$minor.mod" tags="kube$(echo "$minor" | tr -d .)" ;;
+        *) echo "build.sh: no judge of Kubernetes $minor (there are 1.37, 1.36, 1.35)" >&2 && exit 2 ;;
     esac
     go build -buildvcs=false -modfile="$modules" -tags="$tags" -o "$target/judge-$minor" .
     echo "$target/judge-$minor"

@@ -104,8 +104,8 @@ func equal(t *testing.T, what string, expected, actual any) {
 }
 
 func TestTheMissionsExampleIsAnsweredAsRealKubeletsDid(t *testing.T) {
-	if kubelet.Version == "1.34" {
-		t.Skip("1.34 has no pod-level managers")
+	if kubelet.Version == "1.35" {
+		t.Skip("1.35 has no pod-level managers")
 	}
 	verdicts := ask(t, options{state: true}, handMade(t, "mission: pod scope, gate on")...)[0].Verdicts
 	equal(t, "verdicts", 4, len(verdicts))
@@ -186,8 +186,8 @@ func TestDevicesComeFromTheZoneOfTheHint(t *testing.T) {
 }
 
 func TestNoCaseSeesTheGatesOfAnother(t *testing.T) {
-	if kubelet.Version == "1.34" {
-		t.Skip("1.34 has no pod-level managers")
+	if kubelet.Version == "1.35" {
+		t.Skip("1.35 has no pod-level managers")
 	}
 	on, off := "mission: pod scope, gate on", "mission: pod scope, gate off"
 	answers := ask(t, options{}, handMade(t, off, on, off)...)

@@ -1,4 +1,4 @@
-//go:build !kube136 && !kube134
+//go:build !kube136 && !kube135
 
 package kubelet
 
