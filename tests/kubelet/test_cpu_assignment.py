@@ -91,9 +91,13 @@ def test_packed_assignment_breaks_at_most_one_core_of_an_idle_machine(request: t
 @settings(max_examples=300, deadline=None)
 @given(topology=topologies(), data=st.data())
 def test_distribution_is_even_on_an_idle_machine(topology: CpuTopology, data: st.DataObject) -> None:
-    """Zones that are used at all get numbers of CPUs that differ by one at most."""
+    """
+    As few zones as can hold the request are used, and their numbers of CPUs differ by one at most.
+
+    Of up to three zones: with more the kubelet reads combinations that it has overwritten since.
+    """
     sizes = {cpus.bit_count() for cpus in topology.zones.values()}
-    assume(len(sizes) == 1)
+    assume(len(sizes) == 1 and len(topology.zones) <= 3)
     count = data.draw(st.integers(1, topology.all.bit_count()))
     options = CpuOptions(distribute_across_numa=True)
     taken = Assignment(topology, options, Version.V1_37).take(topology.all, count)
