@@ -32,13 +32,18 @@ OPTIONS = {
 
 @st.composite
 def topologies(draw: st.DrawFn) -> CpuTopology:
-    """The CPUs of a machine whose cores, sockets and caches have the sizes that the kubelet reckons with."""
+    """
+    The CPUs of a machine whose cores, sockets and caches have the sizes that the kubelet reckons with.
+
+    Nor does a cache reach into two zones: the kubelet would list it under both and count its CPUs twice.
+    """
     theme = draw(st.sampled_from((CPUS, WIDE)))
     dice = Dice(draw(st.integers(0, 10**9)))
     regular = replace(theme, odd_cores=0.0, broken=0.0)
     topology = discover(machine_from_json(hardware(dice, regular).json))
     sockets = {cpus.bit_count() for cpus in topology.sockets.values()}
     assume(len(sockets) == 1 and topology.reported_sockets <= len(topology.zones))
+    assume(sum(map(len, topology.zone_uncores.values())) == len(topology.uncores))
     return topology
 
 
