@@ -14,6 +14,7 @@ import click
 
 from extender import demo as demonstration
 from extender import replay as replays
+from extender.ask.command import what_if
 from extender.demo import SERVER, DemoError
 from extender.settings import VARIABLE, load
 from extender.settings_file import SettingsError
@@ -60,3 +61,6 @@ def demo(port: int, file: Path | None, *, stay: bool) -> None:
 def replay() -> None:
     """Answer sequences of admissions: one JSON case a line on standard input, one answer a line on standard output."""
     sys.exit(1 if replays.replay(sys.stdin.buffer, sys.stdout.buffer) else 0)
+
+
+main.add_command(what_if)

@@ -150,9 +150,13 @@ class Cluster:
         return {"Authorization": token["value"]} if token and token["value"] else {}
 
 
-def connect(kubeconfig: str = "") -> Cluster:
+def connect(kubeconfig: str = "", context: str | None = None) -> Cluster:
     """
     Returns the cluster of a kubeconfig file, or, without one, the cluster that this process runs in.
+
+    Args:
+        kubeconfig: one file, or several as in the variable KUBECONFIG.
+        context: of the file; None is its current one.
 
     Raises:
         KubeError: if there is no such configuration.
@@ -160,7 +164,7 @@ def connect(kubeconfig: str = "") -> Cluster:
     configuration = Configuration()
     try:
         if kubeconfig:
-            load_kube_config(config_file=kubeconfig, client_configuration=configuration)  # type: ignore[no-untyped-call]
+            load_kube_config(kubeconfig, context, configuration)  # type: ignore[no-untyped-call]
         else:
             load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
     except (ConfigException, OSError) as error:

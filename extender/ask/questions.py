@@ -16,6 +16,7 @@ from extender.what_if.work import Work
 from extender.wire import fields
 from extender.wire.answers import answer_to_json
 from extender.wire.fields import WireError
+from extender.wire.manifests import asked_from_json, is_asked
 from extender.wire.node_map import Head, Mapped, brief_to_json, map_to_json
 from extender.wire.what_if import question_from_json
 
@@ -43,6 +44,20 @@ def read(body: object) -> Question:
         text = fields.text(body["manifest"], "manifest")
         body = {**{name: value for name, value in body.items() if name != "manifest"}, "pods": documents(text)}
     return desk.stored(question_from_json(body))
+
+
+def check(manifests: Sequence[object], name: str) -> None:
+    """
+    Reads manifests only to say what is wrong with them, and in which file; kinds without pods are passed over.
+
+    Raises:
+        MISTAKES: one of them is malformed, or an API server would not take it.
+    """
+    for manifest in manifests:
+        if not isinstance(manifest, dict):
+            raise WireError(name, manifest, "an object")
+        if is_asked(manifest):
+            desk.stored(Question(asked_from_json([manifest], name)), f"{name}: ")
 
 
 def answered(

@@ -38,18 +38,22 @@ class Clusters:
         return self.today if self.then is None else self.then
 
 
-def stored(question: Question) -> Question:
+def stored(question: Question, where: str = "") -> Question:
     """
     Returns the question about the pods that kubelets would get: with the amounts that are asked about, and what the
     API server would add.
 
+    Args:
+        question: as read.
+        where: begins what is said of a pod, a file's name perhaps.
+
     Raises:
         InvalidPodError: an API server would not take one of the pods; one sentence.
     """
-    return replace(question, asked=tuple(_stored(asked, question.amounts) for asked in question.asked))
+    return replace(question, asked=tuple(_stored(asked, question.amounts, where) for asked in question.asked))
 
 
-def _stored(asked: Asked, amounts: Mapping[str, int]) -> Asked:
+def _stored(asked: Asked, amounts: Mapping[str, int], where: str) -> Asked:
     try:
         pod = as_stored(asked.pod)
         for resource, amount in amounts.items():
@@ -59,7 +63,7 @@ def _stored(asked: Asked, amounts: Mapping[str, int]) -> Asked:
         totals = {name: Dial(name).read(pod) for name in sorted(names)}
         return replace(asked, pod=pod, amounts={name: total for name, total in totals.items() if total})
     except InvalidPodError as error:
-        raise InvalidPodError(f"{asked.kind} {asked.pod.name}: {error}") from None
+        raise InvalidPodError(f"{where}{asked.kind} {asked.pod.name}: {error}") from None
 
 
 def clusters(sites: Sequence[Site], question: Question) -> Work[Clusters]:

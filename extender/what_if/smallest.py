@@ -16,8 +16,9 @@ from extender.model.answer import Suggestion, Way
 from extender.model.pod import Container, Pod, Resources
 from extender.model.question import Asked
 from extender.model.verdict import Admission, Cause, Refusal
-from extender.quantity import NANO
+from extender.quantity import NANO, ZERO
 from extender.what_if.amounts import Dial, set_amount
+from extender.what_if.defaults import aggregate
 from extender.what_if.fit import ask
 from extender.what_if.less import less
 from extender.what_if.node_changes import emptied, gated, reconfigured
@@ -117,18 +118,36 @@ def _whole_bytes(pod: Pod) -> Pod:
 
 
 def roomier(trial: Trial) -> Work[list[Suggestion]]:
-    """Raises a budget of which the exclusive containers leave nothing."""
-    refusal, budget = trial.refusal, trial.pod.resources
-    if refusal.cause not in {Cause.EMPTY_POOL_SUM, Cause.EMPTY_POOL_INIT} or budget is None:
-        return []
-    resource = refusal.resource or CPU
-    dial = Dial(resource)
-    for steps in (1, 2, 4, 64, 1024):
-        larger = set_amount(budget, resource, dial.read(trial.pod) + steps * dial.step)
-        pod = replace(trial.pod, resources=larger)
-        if (yield from trial.fits(pod)):
-            return [trial.suggestion(Way.ROOM, pod)]
+    """
+    Leaves something of the budget to containers that share it, where the exclusive ones take all of it.
+
+    The budget grows, or, where there is no room for that, the largest exclusive container gives way. A kubelet tells
+    an empty pod shared pool apart from a lack of room only under policy none: so it is looked for, not waited for.
+    """
+    short = _used_up(trial.pod)
+    for steps in (1, 2, 4, 64, 1024) if short else ():
+        pod, smaller = trial.pod, trial.pod
+        for dial, container in short:
+            pod = dial.turned(pod, dial.read(trial.pod) + steps * dial.step)
+            less_of = Dial(dial.resource, container)
+            smaller = less_of.turned(smaller, max(dial.step, less_of.read(trial.pod) - steps * dial.step))
+        for candidate in (pod, smaller):
+            if (yield from trial.fits(candidate)):
+                return [trial.suggestion(Way.ROOM, candidate)]
     return []
+
+
+def _used_up(pod: Pod) -> list[tuple[Dial, str]]:
+    """Amounts of the budget that containers use up while others ask for nothing, and the largest of the containers."""
+    if pod.resources is None or all(one.resources.requests for one in pod.containers):
+        return []
+    inside = aggregate(pod, lambda resources: resources.requests)
+    found = []
+    for name, amount in pod.resources.requests.items():
+        if name in inside and inside[name].nanos >= amount.nanos > 0:
+            largest = max(pod.containers, key=lambda one: one.resources.requests.get(name, ZERO).nanos)
+            found.append((Dial(name), largest.name))
+    return found
 
 
 def shared(trial: Trial) -> Work[list[Suggestion]]:

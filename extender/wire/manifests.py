@@ -20,6 +20,8 @@ from extender.wire.pod import pod_from_json
 MOST_CONTAINERS = 256
 MOST_RESOURCES = 64
 MOST_REPLICAS = 100_000
+DEFAULT_FIELD = "pods"
+"""Where manifests stand in a question; a file is named instead where they come from one."""
 UID = "what-if"
 """Begins the uid of every pod that is only asked about."""
 
@@ -47,7 +49,7 @@ _KINDS = {
 }
 
 
-def asked_from_json(documents: Sequence[object], field: str = "pods") -> tuple[Asked, ...]:
+def asked_from_json(documents: Sequence[object], field: str = DEFAULT_FIELD) -> tuple[Asked, ...]:
     """
     Reads the pods and workloads among some documents; Lists are looked into.
 
@@ -56,14 +58,19 @@ def asked_from_json(documents: Sequence[object], field: str = "pods") -> tuple[A
     """
     every = list(_flat(documents, field))
     found = [
-        _asked(document, at, len(every))
+        _asked(document, at if field != DEFAULT_FIELD or len(every) > 1 else "")
         for at, document in every
-        if document.get("kind", "Pod" if "spec" in document else None) in _KINDS
+        if is_asked(document)
     ]
     if not found:
         kinds = sorted({str(document.get("kind"))[:40] for _, document in every})
         raise WireError(field, kinds, f"a list with one of {', '.join(_KINDS)}")
     return tuple(_numbered(found))
+
+
+def is_asked(document: Mapping[str, object]) -> bool:
+    """Says whether a document is a pod or makes pods; what has a spec and no kind is taken as a Pod."""
+    return document.get("kind", "Pod" if "spec" in document else None) in _KINDS
 
 
 def _flat(documents: Sequence[object], field: str) -> Iterator[tuple[str, Mapping[str, object]]]:
@@ -79,13 +86,13 @@ def _flat(documents: Sequence[object], field: str) -> Iterator[tuple[str, Mappin
             yield at, document
 
 
-def _asked(document: Mapping[str, object], at: str, of: int) -> Asked:
+def _asked(document: Mapping[str, object], at: str) -> Asked:
     kind_name = fields.text(document.get("kind"), f"{at}.kind", default="Pod")
     kind = _KINDS[kind_name]
     metadata = fields.mapping(document.get("metadata"), f"{at}.metadata")
     name = fields.text(metadata.get("name") or metadata.get("generateName"), f"{at}.metadata.name", default="unnamed")
     namespace = fields.text(metadata.get("namespace"), f"{at}.metadata.namespace", default="default")
-    where = (f"{at}: " if of > 1 else "") + f"{kind_name} {name[:80]}: "
+    where = (f"{at}: " if at else "") + f"{kind_name} {name[:80]}: "
     template, path = _at(document, kind.template, where)
     spec = f"{path}.spec" if path else "spec"
     body = {

@@ -90,9 +90,9 @@ def change_from_json(value: object, field: str = "change") -> Change:
     added = fields.sequence(change.get("add"), f"{field}.add")
     read = Change(
         nodes=_patterns(change.get("nodes"), f"{field}.nodes"),
-        kubelet=_patch(change.get("kubelet"), f"{field}.kubelet"),
+        kubelet=patch_from_json(change.get("kubelet"), f"{field}.kubelet"),
         version=_version(change.get("version"), f"{field}.version"),
-        machine=_machine(change.get("machine"), f"{field}.machine"),
+        machine=imagined_machine_from_json(change.get("machine"), f"{field}.machine"),
         removed=_patterns(change.get("removePods"), f"{field}.removePods"),
         drained=_patterns(change.get("drain"), f"{field}.drain"),
         added=tuple(_addition(each, f"{field}.add[{index}]") for index, each in enumerate(added)),
@@ -136,7 +136,7 @@ def _amounts(value: object) -> Mapping[str, int]:
     return found
 
 
-def _patch(value: object, field: str) -> ConfigurationPatch | None:
+def patch_from_json(value: object, field: str) -> ConfigurationPatch | None:
     """
     Reads fields of a KubeletConfiguration; null takes a field or an entry back to its default.
 
@@ -172,7 +172,7 @@ def _version(value: object, field: str) -> Version | None:
     return None if value is None else fields.choice(value, field, Version)
 
 
-def _machine(value: object, field: str) -> Machine | None:
+def imagined_machine_from_json(value: object, field: str) -> Machine | None:
     """Reads a machine as cAdvisor tells it (``topology``), in the compact form of the reports, or a whole report."""
     if value is None:
         return None
@@ -181,8 +181,11 @@ def _machine(value: object, field: str) -> Machine | None:
         machine = report_from_nrt(document).machine
     elif "zones" in document:
         machine = compact_machine_from_json(document, field)
-    else:
+    elif "topology" in document:
         machine = machine_from_json(document, field)
+    else:
+        known = f"cAdvisor's MachineInfo (topology), a machine of a report (zones), or a {KIND}"
+        raise WireError(field, sorted(document)[:5], known)
     threads = sum(len(core.threads) for zone in machine.zones for core in zone.cores)
     if len(machine.zones) > MOST_ZONES or threads > MOST_CPUS:
         shown = f"{len(machine.zones)} zones with {threads} CPUs"
@@ -199,7 +202,7 @@ def _addition(value: object, field: str) -> Addition:
         name=name if addition.get("name") else f"{name}-new",
         count=fields.integer(addition.get("count"), f"{field}.count", default=1, least=1, most=MOST_ADDED),
         like=fields.text(addition.get("like"), f"{field}.like", default=""),
-        machine=_machine(addition.get("machine"), f"{field}.machine"),
+        machine=imagined_machine_from_json(addition.get("machine"), f"{field}.machine"),
         configuration=None if configuration is None else configuration_from_json(configuration, f"{field}.kubelet"),
         version=_version(addition.get("version"), f"{field}.version"),
         devices=None if devices is None else devices_from_json(devices, f"{field}.devices"),
