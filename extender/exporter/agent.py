@@ -70,13 +70,14 @@ class Agent:
     def turn(self) -> None:
         """Waits for the next thing to do, and does it."""
         now = self._clock()
-        wait = min(self._resync_due - now, self._sources.retry_seconds(), self._publisher.due_seconds())
+        scan_due = min(self._resync_due, now + self._sources.due_seconds())
+        wait = min(scan_due - now, self._publisher.due_seconds())
         change = self._signs.wait(min(wait, LONGEST_WAIT_SECONDS))
         self._turned = now = self._clock()
         try:
             if change is not None and change.kubelet_started:
                 self._sources.kubelet_started()
-            if change is not None or now >= self._resync_due or self._sources.retry_seconds() <= 0:
+            if change is not None or now >= scan_due:
                 self.scan(change.since if change else now)
             self._publisher.publish()
         except Exception:  # a fault of ours must not end the exporter: the next resync tries again
@@ -90,6 +91,10 @@ class Agent:
         built = build(observation, self._method)
         self._metrics.show(built.disagreements, built.report.estimates, len(built.report.warnings))
         self._publisher.want(built.report, observation.api_node, since)
+
+    def is_ready(self) -> bool:
+        """Says whether the object has been written since this process started."""
+        return self._publisher.has_published
 
     def is_alive(self) -> bool:
         """Says whether the loop still turns."""

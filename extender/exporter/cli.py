@@ -119,7 +119,7 @@ def _serve(chosen: Settings, api: Api) -> None:
     server = None
     if chosen.serve.port:
         try:
-            server = Server(chosen.serve.address, chosen.serve.port, metrics, made.is_alive)
+            server = Server(chosen.serve.address, chosen.serve.port, metrics, made.is_alive, made.is_ready)
         except ServeError as error:
             raise UsersMistake(str(error)) from None
         server.start()

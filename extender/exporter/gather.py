@@ -114,7 +114,8 @@ class Sources:
         self._retry = FIRST_RETRY_SECONDS
         self._listed: tuple[ListedPod, ...] | None = None
         self._allocatable: Allocatable | None = None
-        self._first_seen: dict[str, float] = {}
+        self._first_seen: dict[str, float] | None = None
+        """When each holder appeared in the checkpoints; None before they are read for the first time."""
         self._remembered: Remembered = {}
         self._told: dict[str, str] = {}
 
@@ -228,14 +229,19 @@ class Sources:
         self._retry = min(2 * self._retry, LONGEST_RETRY_SECONDS) if failed else FIRST_RETRY_SECONDS
         return self._configuration
 
-    def retry_seconds(self) -> float:
-        """Returns in how many seconds ``observe`` would ask for the configuration again."""
-        return self._configuration_due - self._clock()
+    def due_seconds(self) -> float:
+        """Returns in how many seconds ``observe`` would say something else without any sign of change."""
+        now = self._clock()
+        late = [seen + LATE_NEWS_SECONDS for seen in (self._first_seen or {}).values()]
+        return min([self._configuration_due, *(end for end in late if end > now)]) - now
 
     def _recent(self, files: Files) -> frozenset[str]:
-        now, holders = self._clock(), files.holders()
-        self._first_seen = {uid: self._first_seen.get(uid, now) for uid in holders}
-        return frozenset(uid for uid, seen in self._first_seen.items() if now - seen < LATE_NEWS_SECONDS)
+        """Holders that appeared a moment ago; those of before our time cannot be so new that news of them is late."""
+        now = self._clock()
+        before = -math.inf if self._first_seen is None else now
+        known = self._first_seen or {}
+        self._first_seen = {uid: known.get(uid, before) for uid in files.holders()}
+        return frozenset(uid for uid, seen in self._first_seen.items() if now < seen + LATE_NEWS_SECONDS)
 
     def _remember_healthy(self, capacity: Mapping[str, int]) -> None:
         """Remembers healthy devices; once the Node counts no more than those, the others are gone."""

@@ -94,6 +94,11 @@ class Publisher:
             log.info("no earlier report: %s", error)
         return self._earlier
 
+    @property
+    def has_published(self) -> bool:
+        """Whether a report has been written by this process."""
+        return self._written is not None
+
     def want(self, report: Report, owner: ApiNode | None, changed_at: float) -> None:
         """
         Takes a report as what the object should say.

@@ -1,4 +1,4 @@
-"""/metrics and /healthz over plain HTTP, with the server of the standard library: two pages need no more."""
+"""/metrics, /healthz and /readyz over plain HTTP, with the standard library's server: three pages need no more."""
 
 from __future__ import annotations
 
@@ -17,9 +17,16 @@ class ServeError(Exception):
 
 
 class Server:
-    """The two pages."""
+    """The pages."""
 
-    def __init__(self, address: str, port: int, metrics: Metrics, is_alive: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        address: str,
+        port: int,
+        metrics: Metrics,
+        is_alive: Callable[[], bool],
+        is_ready: Callable[[], bool],
+    ) -> None:
         class Handler(BaseHTTPRequestHandler):
             """Answers for this server."""
 
@@ -28,11 +35,15 @@ class Server:
                 if self.path == "/metrics":
                     self._answer(HTTPStatus.OK, metrics.text())
                 elif self.path == "/healthz":
-                    alive = is_alive()
-                    status = HTTPStatus.OK if alive else HTTPStatus.SERVICE_UNAVAILABLE
-                    self._answer(status, b"ok\n" if alive else b"the exporter's loop does not turn\n")
+                    self._say(b"the exporter's loop does not turn\n", well=is_alive())
+                elif self.path == "/readyz":
+                    self._say(b"nothing has been published yet\n", well=is_ready())
                 else:
-                    self._answer(HTTPStatus.NOT_FOUND, b"there are /metrics and /healthz\n")
+                    self._answer(HTTPStatus.NOT_FOUND, b"there are /metrics, /healthz and /readyz\n")
+
+            def _say(self, otherwise: bytes, *, well: bool) -> None:
+                status = HTTPStatus.OK if well else HTTPStatus.SERVICE_UNAVAILABLE
+                self._answer(status, b"ok\n" if well else otherwise)
 
             def _answer(self, status: HTTPStatus, body: bytes) -> None:
                 self.send_response(status)

@@ -93,7 +93,7 @@ class Publish:
 
 @dataclass(frozen=True, slots=True)
 class Serve:
-    """/metrics and /healthz, in plain HTTP."""
+    """/metrics, /healthz and /readyz, in plain HTTP."""
 
     address: str = "127.0.0.1"
     """Address to listen on."""

@@ -139,6 +139,18 @@ class World:
             with error:
                 return error.code, error.read().decode()
 
+    def until_served(self, seconds: float = 15) -> None:
+        """Waits until the HTTP server answers."""
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                self.page("/healthz")
+            except OSError:
+                assert time.monotonic() < deadline, "nothing is served"
+                time.sleep(0.02)
+            else:
+                return
+
     def until_counted(self, line: str, seconds: float = 5) -> None:
         """Waits until /metrics has a line; a write is counted a moment after the object can be seen."""
         deadline = time.monotonic() + seconds
@@ -207,12 +219,18 @@ def test_the_nodes_state_is_published_as_it_changes(world: World) -> None:
 
 
 def test_metrics_and_health_are_served(world: World) -> None:
-    """/metrics shows what the report says of itself, /healthz that the loop turns, and nothing else is there."""
+    """/metrics shows what the report says of itself, /healthz that the loop turns, /readyz that the object is written."""
+    world.api.refusals[OBJECT] = 503
     world.start()
-    world.until(lambda made: made.exact)
-
+    world.until_served()
     assert (200, "ok\n") == world.page("/healthz")
-    assert (404, "there are /metrics and /healthz\n") == world.page("/")
+    assert (503, "nothing has been published yet\n") == world.page("/readyz")
+    assert (404, "there are /metrics, /healthz and /readyz\n") == world.page("/")
+    world.api.refusals.clear()
+    world.until(lambda made: made.exact)
+    world.until_counted('numa_exporter_writes_total{object="report",result="ok",why="change"}')
+
+    assert (200, "ok\n") == world.page("/readyz")
     for line in (
         'numa_exporter_writes_total{object="report",result="ok",why="change"}',
         'numa_exporter_estimates{part="cpu-state"} 0.0',
@@ -396,3 +414,23 @@ def test_an_object_that_cannot_be_read_is_replaced(world: World) -> None:
     assert 0 == done.returncode
     assert made is not None
     assert made.exact
+
+
+def test_a_holder_that_nobody_knows_is_a_leftover(world: World) -> None:
+    """What pods of before the exporter's time still hold is free for the next admission, at once."""
+    world.kubelet.write("cpu_manager_state", cpu_v4("0,2-8,10-15", {"u-old": {"main": "1,9"}}))
+    world.start()
+    made = world.until(lambda made: made.exact)
+
+    assert (["u-old"], []) == (list(made.state.cpu.entries), list(made.state.active))
+
+
+def test_news_of_a_new_holder_may_be_late_but_not_for_ever(world: World) -> None:
+    """A holder that appears before the API server tells of its pod counts, and no longer after five seconds."""
+    world.start()
+    world.until(lambda made: made.exact)
+    world.kubelet.write("cpu_manager_state", cpu_v4("0,2-8,10-15", {"u-new": {"main": "1,9"}}))
+    world.until(lambda made: "u-new" in made.state.active)
+    made = world.until(lambda made: not made.state.active)
+
+    assert {"u-new"} == made.state.cpu.entries.keys()
