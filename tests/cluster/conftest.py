@@ -13,6 +13,7 @@ from lab.kubelet import Configuration, Kubelet, remove_all
 from lab.machines import Machine
 from lab.picture import Picture
 from lab.process import Process
+from lab.product import Product
 from lab.scheduler import scheduler as make_scheduler
 from lab.workspace import Workspace, missing_binaries
 
@@ -58,6 +59,12 @@ def control_plane(workspace: Workspace) -> Iterator[ControlPlane]:
 def api(control_plane: ControlPlane) -> Api:
     """The API as its administrator."""
     return control_plane.api
+
+
+@pytest.fixture(scope="session")
+def product(control_plane: ControlPlane) -> Product:
+    """Makes the product's programs; what they need in the cluster is there."""
+    return Product(control_plane)
 
 
 NAMESPACES = itertools.count(1)

@@ -23,6 +23,7 @@ from lab.kubelet import OLDER, Kubelet, start_all
 from lab.machines import Machine, machine
 from lab.picture import Picture
 from lab.pods import container, example_pod, is_running, is_settled, phase, pod, sidecar
+from lab.product import DEFINITION
 from lab.recorder import Recorder
 from lab.sysfs import write_sysfs
 from lab.waiting import eventually, listens
@@ -53,22 +54,6 @@ extenders:
   enableHTTPS: true
   tlsConfig: {{insecure: true}}
   nodeCacheCapable: true
-"""
-TOPOLOGY_DEFINITION = """
-apiVersion: apiextensions.k8s.io/v1
-kind: CustomResourceDefinition
-metadata:
-  name: noderesourcetopologies.topology.node.k8s.io
-  annotations: {api-approved.kubernetes.io: https://github.com/kubernetes/enhancements/pull/1870}
-spec:
-  group: topology.node.k8s.io
-  names: {kind: NodeResourceTopology, plural: noderesourcetopologies, singular: noderesourcetopology}
-  scope: Cluster
-  versions:
-  - name: v1alpha2
-    served: true
-    storage: true
-    schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
 """
 
 
@@ -287,13 +272,9 @@ def test_configz_is_served_to_those_who_may_see_it(control_plane: ControlPlane, 
     assert {name: ALIGNED[name] for name in fields} == {name: shown["kubeletconfig"][name] for name in fields}
 
 
-def test_a_node_takes_what_it_owns_along(
-    kubelet: KubeletFactory, api: Api, namespace: str, pods: Picture, tmp_path: Path
-) -> None:
+def test_a_node_takes_what_it_owns_along(kubelet: KubeletFactory, api: Api, namespace: str, pods: Picture) -> None:
     """With a Node go its objects and the pods bound to it; a Node of the same name registers anew, untainted."""
-    definition = tmp_path / "definition.yaml"
-    definition.write_text(TOPOLOGY_DEFINITION)
-    api.apply_file(definition)
+    api.apply_file(DEFINITION)
     first = kubelet("n1", machine(), ALIGNED).start()
     owner = api.get(f"{NODES}/n1")
     body = {

@@ -42,31 +42,6 @@ def web_program(
     )
 
 
-def extender(
-    workspace: Workspace, kubeconfig: Path, *, name: str = "extender", changes: Mapping[str, Any] | None = None
-) -> tuple[Process, str]:
-    """
-    Prepares the extender on the settings file that a user would take, and returns it with its URL.
-
-    Changed in it are the port and the source of the inventory, which is the cluster behind `kubeconfig`; and `changes`.
-    """
-    port = workspace.ports.take()
-    lab = {"listen": {"port": port}, "inventory": {"source": "cluster", "kubeconfig": str(kubeconfig)}}
-    settings = yaml.safe_load((REPOSITORY / "config" / "extender.yaml").read_text())
-    path = write_settings(workspace, name, merged(merged(settings, lab), changes or {}))
-    command: Words = [program("numa-extender"), "serve", "--config", path]
-    url = f"http://127.0.0.1:{port}"
-    return web_program(workspace, name, command, ready_url=f"{url}/readyz"), url
-
-
-def exporter(workspace: Workspace, node: str, settings: Mapping[str, Any], port: int, *words: str) -> Process:
-    """Prepares a node's exporter on settings that make it answer on `port`; `words` end its command line."""
-    name = f"{node}.exporter"
-    path = write_settings(workspace, name, settings)
-    command: Words = [program("numa-exporter"), "--config", path, "--node-name", node, *words]
-    return web_program(workspace, name, command, ready_url=f"http://127.0.0.1:{port}/healthz")
-
-
 def write_settings(workspace: Workspace, name: str, settings: Mapping[str, Any]) -> Path:
     """Writes a program's settings file."""
     path = workspace.folder / f"{name}.yaml"
