@@ -146,15 +146,16 @@ def _alone(settings: Settings, metrics: Metrics) -> Sources:
 
 def configurations(settings: Settings, api: Api | None) -> list[tuple[Source, Read]]:
     """Returns where the kubelet's configuration may be had; its file stands in for a kubelet that does not tell."""
-    kubelet, file = settings.kubelet, (Source.CONFIGURATION_FILE, from_file(settings.configuration_file))
-    if kubelet.configuration is ConfigurationSource.FILE:
-        return [file]
-    if kubelet.configuration is ConfigurationSource.KUBELET:
-        read = from_kubelet(kubelet.url, Path(kubelet.token_file), kubelet.ca_file, insecure=kubelet.insecure)
-        return [(Source.CONFIGZ, read), file]
-    if api is None:
-        return [file]
-    return [(Source.CONFIGZ, through_api_server(api, settings.places.node)), file]
+    kubelet, file = settings.kubelet, from_file(settings.configuration_file)
+    stand_in = (Source.STAND_IN, file)
+    match kubelet.configuration:
+        case ConfigurationSource.FILE:
+            return [(Source.CONFIGURATION_FILE, file)]
+        case ConfigurationSource.KUBELET:
+            read = from_kubelet(settings.configz, Path(kubelet.token_file), kubelet.ca_file, insecure=kubelet.insecure)
+            return [(Source.CONFIGZ, read), stand_in]
+        case ConfigurationSource.API_SERVER:
+            return [(Source.CONFIGZ, through_api_server(api, settings.places.node)), stand_in] if api else [stand_in]
 
 
 def _counting(metrics: Metrics) -> Callable[[str], None]:

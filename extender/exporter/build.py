@@ -14,6 +14,7 @@ checkpoint, API server    entries are kept as they are; pods that are over or go
 PodResources, API server  a name is believed to be the pod of that name that is not over, unless an earlier pod
                           had the name and the kubelet has reported nothing about the new one
 configuration, checkpoint the policy of the configuration rules; another one in the checkpoint makes it an estimate
+configz, file             /configz is what the kubelet runs with; its file in place of that is an estimate
 devices, Node capacity    what the capacity counts and nobody lists makes the devices an estimate
 ========================  ==============================================================================
 """
@@ -79,7 +80,11 @@ def build(observation: Observation, method: Method = Method.WITH_EXCLUSIVE_RESOU
     )
     missing = {
         Missing.MACHINE: not machine_cpus(machine) or Pair.CPU_CHECKPOINT_SYSFS in disagreements,
-        Missing.CONFIGURATION: observation.configuration is None or Pair.CHECKPOINT_CONFIGURATION in disagreements,
+        Missing.CONFIGURATION: (
+            observation.configuration is None
+            or observation.configuration_source is Source.STAND_IN
+            or Pair.CHECKPOINT_CONFIGURATION in disagreements
+        ),
         Missing.VERSION: not version_known,
         Missing.CPU_STATE: not cpu_known.exact,
         Missing.MEMORY_STATE: not memory_known.exact,

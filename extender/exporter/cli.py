@@ -9,12 +9,12 @@ from __future__ import annotations
 import logging
 import logging.config
 import signal
-import sys
 from dataclasses import replace
 
 import click
 import yaml
 
+from extender import logs
 from extender.exporter.access import SERVICE_ACCOUNT
 from extender.exporter.agent import agent, once
 from extender.exporter.api import Api, ApiError, connect
@@ -22,7 +22,6 @@ from extender.exporter.metrics import Metrics
 from extender.exporter.serve import ServeError, Server
 from extender.exporter.settings import Flags, Settings, settings
 from extender.exporter.table import table
-from extender.logs import JsonFormatter, TextFormatter
 from extender.model.report import Report
 from extender.settings_file import Log, LogFormat, SettingsError
 from extender.wire.nrt import report_to_nrt
@@ -135,14 +134,4 @@ def _printed(report: Report, output: str) -> str:
 
 
 def _log(log: Log) -> None:
-    formatter = {LogFormat.JSON: JsonFormatter, LogFormat.TEXT: TextFormatter}[log.format]
-    logging.config.dictConfig(
-        {
-            "version": 1,
-            "disable_existing_loggers": False,
-            "formatters": {"lines": {"()": formatter}},
-            "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "lines", "stream": sys.stderr}},
-            "root": {"level": "WARNING", "handlers": ["stderr"]},
-            "loggers": {"extender": {"level": log.level.upper(), "handlers": ["stderr"], "propagate": False}},
-        }
-    )
+    logging.config.dictConfig(logs.configuration(log))

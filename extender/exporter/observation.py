@@ -26,6 +26,8 @@ class Source(StrEnum):
     SYSFS = "sysfs"
     CONFIGZ = "configz"
     CONFIGURATION_FILE = "configuration file"
+    STAND_IN = "configuration file in place of configz"
+    """The kubelet does not tell; its file lacks what flags and drop-in files change."""
     NODE = "node"
     CHECKPOINT = "checkpoint"
     POD_RESOURCES = "podresources"

@@ -17,17 +17,17 @@ from extender.exporter.fingerprint import Method
 from extender.exporter.gather import Places
 from extender.settings_file import Log, SettingsError, bounded, load
 
-NODE_NAME = "NODE_NAME"
-"""Environment variable with the Node's name, filled from spec.nodeName in a pod."""
+NODE_NAME, NODE_IP = "NODE_NAME", "NODE_IP"
+"""Environment variables with the Node's name and address, filled from spec.nodeName and status.hostIP in a pod."""
 
 
 class ConfigurationSource(StrEnum):
     """Where the kubelet's configuration is read."""
 
-    API_SERVER = "api-server"
-    """/configz of the kubelet, by way of the API server."""
     KUBELET = "kubelet"
     """/configz of the kubelet, directly."""
+    API_SERVER = "api-server"
+    """/configz of the kubelet, by way of the API server."""
     FILE = "file"
 
 
@@ -51,10 +51,10 @@ class Node:
 class Kubelet:
     """How the kubelet's configuration is had."""
 
-    configuration: ConfigurationSource = ConfigurationSource.API_SERVER
-    """Where it is read."""
-    url: str = "https://127.0.0.1:10250/configz"
-    """Of configuration kubelet: its address."""
+    configuration: ConfigurationSource = ConfigurationSource.KUBELET
+    """Where it is read; where it is not told there, the file stands in."""
+    url: str = ""
+    """Of configuration kubelet: its address; empty is port 10250 of the environment's NODE_IP, else of this host."""
     token_file: str = str(SERVICE_ACCOUNT / "token")
     """Of configuration kubelet: bearer token, read anew each time; without such a file none is sent."""
     ca_file: str = ""
@@ -123,6 +123,12 @@ class Settings:
             state_dir=state_dir,
             socket=Path(self.node.pod_resources or state_dir / "pod-resources" / "kubelet.sock"),
         )
+
+    @property
+    def configz(self) -> str:
+        """Where the kubelet tells its configuration."""
+        host = os.environ.get(NODE_IP) or "127.0.0.1"
+        return self.kubelet.url or f"https://{f'[{host}]' if ':' in host else host}:10250/configz"
 
     @property
     def configuration_file(self) -> Path:

@@ -33,6 +33,7 @@ from extender.exporter.observation import (
     ListedContainer,
     MemoryCheckpoint,
     Observation,
+    Source,
 )
 from extender.exporter.sysfs import Hardware
 from extender.kubelet import admission
@@ -448,6 +449,21 @@ def test_another_policy_in_the_checkpoint_makes_the_configuration_an_estimate() 
 
     assert {Pair.CHECKPOINT_CONFIGURATION} == built.disagreements
     assert (Missing.CONFIGURATION,) == built.report.estimates
+
+
+SOURCES = [
+    pytest.param(Source.CONFIGZ, (), id="what the kubelet tells"),
+    pytest.param(Source.CONFIGURATION_FILE, (), id="the file that was named as the source"),
+    pytest.param(Source.STAND_IN, (Missing.CONFIGURATION,), id="the file, because the kubelet does not tell"),
+]
+
+
+@pytest.mark.parametrize(("source", "estimates"), SOURCES)
+def test_a_file_in_place_of_configz_is_an_estimate(source: Source, estimates: tuple[Missing, ...]) -> None:
+    """It lacks what flags and drop-in files change, unless somebody has said that it is the source."""
+    made = report(configuration_source=source)
+
+    assert (estimates, str(source)) == (made.estimates, made.sources["configuration"])
 
 
 def test_an_unknown_configuration_is_guessed_so_that_the_law_applies() -> None:

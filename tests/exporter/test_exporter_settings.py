@@ -50,6 +50,26 @@ def test_the_nodes_name_is_the_hosts_without_any_other(monkeypatch: pytest.Monke
     assert "worker-1" == settings(None, Flags()).places.node
 
 
+ADDRESSES = [
+    pytest.param("", None, "https://127.0.0.1:10250/configz", id="this host's"),
+    pytest.param("", "10.1.2.3", "https://10.1.2.3:10250/configz", id="the node's"),
+    pytest.param("", "fd00::1", "https://[fd00::1]:10250/configz", id="the node's, of version 6"),
+    pytest.param("https://x/configz", "10.1.2.3", "https://x/configz", id="the one that is set"),
+]
+
+
+@pytest.mark.parametrize(("url", "node_ip", "expected"), ADDRESSES)
+def test_the_kubelet_is_asked_at_the_nodes_address(
+    monkeypatch: pytest.MonkeyPatch, url: str, node_ip: str | None, expected: str
+) -> None:
+    """In a pod, the node's address is in the environment."""
+    monkeypatch.delenv("NODE_IP", raising=False)
+    if node_ip is not None:
+        monkeypatch.setenv("NODE_IP", node_ip)
+
+    assert expected == read(Settings, {"kubelet": {"url": url}}).configz
+
+
 MISTAKES = [
     pytest.param(
         [1], "the file must be a mapping with keys node, kubelet, cluster, publish, serve, log, not [1]", id="a list"
@@ -64,7 +84,7 @@ MISTAKES = [
     ),
     pytest.param(
         {"kubelet": {"configuration": "guess"}},
-        "kubelet.configuration must be one of api-server, kubelet, file, not 'guess'",
+        "kubelet.configuration must be one of kubelet, api-server, file, not 'guess'",
         id="not a choice",
     ),
     pytest.param(

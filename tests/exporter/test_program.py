@@ -55,7 +55,8 @@ class World:
             self.port = free.getsockname()[1]
         self.config = folder / "exporter.yaml"
         self.config.write_text(
-            f"serve: {{port: {self.port}}}\npublish: {{quietMilliseconds: 20, longestMilliseconds: 100}}\n"
+            f"kubelet: {{configuration: api-server}}\nserve: {{port: {self.port}}}\n"
+            "publish: {quietMilliseconds: 20, longestMilliseconds: 100}\n"
         )
         self.process: subprocess.Popen[str] | None = None
 
@@ -106,7 +107,16 @@ class World:
             sys.executable,
             "-c",
             "from extender.exporter.cli import main; main()",
-            *("--node-name", "n1", "--sysfs", str(self.sysfs), "--state-dir", str(self.kubelet.folder)),
+            *(
+                "--config",
+                str(self.config),
+                "--node-name",
+                "n1",
+                "--sysfs",
+                str(self.sysfs),
+                "--state-dir",
+                str(self.kubelet.folder),
+            ),
             *arguments,
         ]
 
@@ -120,7 +130,7 @@ class World:
 
     def start(self) -> None:
         """Starts it as a daemon."""
-        command = self.command("--config", str(self.config), *self.connected())
+        command = self.command(*self.connected())
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
 
     def stop(self) -> tuple[int, list[dict[str, Any]]]:
@@ -396,7 +406,7 @@ def test_a_port_in_use_is_one_sentence(world: World) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", world.port))
         taken.listen()
-        done = world.run("--config", str(world.config), *world.connected())
+        done = world.run(*world.connected())
 
     assert 2 == done.returncode
     assert f"Error: serve.address '127.0.0.1' with serve.port {world.port} cannot be listened on: " in done.stderr
