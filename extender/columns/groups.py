@@ -51,7 +51,7 @@ def preferred_groups(table: Table, rows: Rows, left: Standing, ask: Ask, places:
     for resource, amount in ask.devices:
         if resource in table.devices:
             lists.append(_of_devices(table, rows, left, resource, amount, places, masks, width))
-    found: Bools = reduce(and_, lists).any(axis=0)
+    found: Bools = np.logical_or.reduce(reduce(and_, lists), axis=0)
     return found
 
 

@@ -440,10 +440,10 @@ class _Admitting:
     def _fits_unused(self, amounts: Iterable[tuple[str, int]]) -> Bools:
         """(N,) whether some group of zones can: only unused zones can form one, and all of them have the most."""
         unused = ~self.left.used
-        enough = unused.sum(axis=0) > 1
+        enough: Bools = np.add.reduce(unused, axis=0) > 1
         for type_, amount in amounts:
             # What is free of an unused zone is what can be had of it: nothing is booked there.
-            enough &= (self.left.memory[type_] * unused).sum(axis=0) >= amount
+            enough &= np.add.reduce(self.left.memory[type_] * unused, axis=0) >= amount
         return enough
 
 

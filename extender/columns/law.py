@@ -6,6 +6,7 @@ A law is a key: nodes of one law share zones, policy, scope, managers, options a
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from extender.kubelet.admission import Kubelet
@@ -62,8 +63,12 @@ def law_of(kubelet: Kubelet) -> Law | None:
         cpus=kubelet.cpu is not None,
         whole_cores=options is not None and options.full_pcpus_only,
         distributed=options is not None and options.distribute_across_numa,
-        memory=kubelet.memory and frozenset.intersection(*map(frozenset, kubelet.memory.allocatable.values())),
+        memory=_types(kubelet.memory.allocatable) if kubelet.memory else None,
     )
+
+
+def _types(allocatable: Mapping[int, Mapping[str, int]]) -> frozenset[str]:
+    return frozenset.intersection(*map(frozenset, allocatable.values()))
 
 
 def countable(kubelet: Kubelet) -> bool:
