@@ -68,6 +68,11 @@ def wordings(first: Json, second: Json) -> Iterator[tuple[str, str]]:
     """Yields messages and errors that two otherwise equal answers word differently."""
     if first.get("error") != second.get("error"):
         yield first.get("error", ""), second.get("error", "")
+    yield from messages(first, second)
+
+
+def messages(first: Json, second: Json) -> Iterator[tuple[str, str]]:
+    """Yields the messages of refusals in which two otherwise equal answers differ."""
     for left, right in zip(first.get("verdicts", ()), second.get("verdicts", ()), strict=False):
         if left.get("message") != right.get("message"):
             yield left.get("message", ""), right.get("message", "")
