@@ -73,7 +73,8 @@ def create_app(settings: Settings, world: World) -> Flask:
 
     if settings.what_if.enabled:
         limits = Limits(settings.what_if.seconds, settings.what_if.max_body_bytes)
-        app.register_blueprint(pages(Background(world.inventory.all_nodes, limits), limits, world.missing))
+        background = app.extensions["what-if"] = Background(world.inventory.all_nodes, limits)
+        app.register_blueprint(pages(background, limits, world.missing))
 
     return app
 

@@ -107,6 +107,8 @@ class Background:
         nodes = self._nodes()
         if self._worker is not None and self._worker.kubelets > 2 * len(nodes) + SPARE_KUBELETS:
             self._end()  # most of what it was told of kubelets is history
+        if self._worker is not None and self._worker.ended:
+            raise BrokenPipeError
         if self._worker is None:
             self._worker = _Worker(self._limits)
         self._worker.tell(nodes)
@@ -138,6 +140,11 @@ class _Worker:
     def kubelets(self) -> int:
         """How many different kubelets it has been told of."""
         return len(self._kubelets)
+
+    @property
+    def ended(self) -> bool:
+        """Whether it is gone."""
+        return self._process.poll() is not None
 
     def tell(self, nodes: Sequence[Node]) -> None:
         """Sends what has changed; a node that is the same object as last time has not."""

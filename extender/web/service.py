@@ -7,6 +7,7 @@ the limit is given up. The OpenAPI document beside this module describes every p
 
 from __future__ import annotations
 
+import functools
 import gzip
 import time
 import traceback
@@ -25,6 +26,7 @@ from extender.web.exchange import Reply, Request
 from extender.what_if.site import Site
 from extender.what_if.work import Progress, run
 from extender.wire.problem import MIMETYPE, problem
+from extender.wire.what_if import imagined_machine_from_json
 
 PREFIX = "/api/v1/"
 JSON = "application/json"
@@ -32,6 +34,8 @@ COMPRESSED_FROM = 4096
 """Bytes from which on an answer is worth compressing."""
 MOST_MAPS = 64
 MOST_LISTED = 20_000
+MOST_STEPS = 500
+"""Of a case; ``numa-extender replay`` has no limit."""
 
 
 class TakesTooLongError(Exception):
@@ -179,7 +183,13 @@ class Service:
 
     def _replay(self, request: Request) -> object:
         _query(request.query, ())
-        return replay.answer(self._body(request))
+        case = self._body(request)
+        if isinstance(case, dict):
+            imagined_machine_from_json(case.get("machine"), "machine")
+            steps = case.get("steps")
+            if isinstance(steps, list) and len(steps) > MOST_STEPS:
+                raise ProblemError(422, f"steps: {len(steps)} are more than the {MOST_STEPS} of one question", "steps")
+        return replay.answer(case)
 
     def _body(self, request: Request) -> object:
         if len(request.body) > self._limits.body_bytes:
@@ -232,6 +242,7 @@ def _openapi(request: Request) -> object:
     return openapi()
 
 
+@functools.cache
 def openapi() -> object:
     """Returns the OpenAPI document."""
     return yaml.safe_load(files("extender.web").joinpath("openapi.yaml").read_text(encoding="utf-8"))

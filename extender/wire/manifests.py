@@ -70,7 +70,8 @@ def asked_from_json(documents: Sequence[object], field: str = DEFAULT_FIELD) -> 
 
 def is_asked(document: Mapping[str, object]) -> bool:
     """Says whether a document is a pod or makes pods; what has a spec and no kind is taken as a Pod."""
-    return document.get("kind", "Pod" if "spec" in document else None) in _KINDS
+    kind = document.get("kind", "Pod" if "spec" in document else None)
+    return isinstance(kind, str) and kind in _KINDS
 
 
 def _flat(documents: Sequence[object], field: str) -> Iterator[tuple[str, Mapping[str, object]]]:

@@ -25,12 +25,12 @@ from extender.wire.replay import devices_from_json
 
 MOST_PODS = 1000
 """Pods of one question, replicas counted."""
-MOST_PATTERNS = 1000
+MOST_PATTERNS = 200
 LONGEST_NAME = 253
 """Of a DNS subdomain; a pattern is no longer."""
 MOST_ADDED = 10_000
-MOST_ZONES, MOST_CPUS = 64, 4096
-"""Of a machine that is only imagined."""
+MOST_ZONES, MOST_CPUS = 8, 4096
+"""Of a machine that is only imagined; kubelets that align resources start on no more zones unless told to."""
 MOST_REPLICAS_PER_NODE = 10_000
 
 _JSON_NAMES = {
