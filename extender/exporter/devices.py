@@ -35,7 +35,7 @@ def device_state(observation: Observation, identities: Identities) -> tuple[Devi
 
 
 def _reported(observation: Observation) -> tuple[dict[str, tuple[Device, ...]], bool]:
-    """All devices by resource, and whether they are as many as the Node counts."""
+    """All devices by resource, and whether the Node counts no more than those."""
     healthy = dict(observation.allocatable.devices) if observation.allocatable else {}
     registered = observation.device.resources if isinstance(observation.device, DeviceCheckpoint) else frozenset()
     capacity = observation.api_node.capacity if observation.api_node else {}
@@ -52,7 +52,8 @@ def _reported(observation: Observation) -> tuple[dict[str, tuple[Device, ...]], 
             absent = {}  # the plugin no longer has them
         if resource not in healthy and resource not in registered and not absent:
             continue
-        counted = counted and total in {None, len(present) + len(absent)}
+        # Fewer than are known means that the Node's status is late, more that some have been ill all along.
+        counted = counted and (total is None or total <= len(present) + len(absent))
         devices[resource] = tuple(sorted([*present.values(), *absent.values()], key=lambda device: device.id))
     return devices, counted
 

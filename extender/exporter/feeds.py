@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import random
 import threading
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -22,6 +23,7 @@ from extender.quantity import QuantityError, parse
 log = logging.getLogger(__name__)
 
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.2, 15.0
+SHORTEST_WATCH_SECONDS = 1.0
 MOST_DEPARTED = 500
 """Pods that are remembered after they are gone; far more than a kubelet has at a time."""
 
@@ -81,8 +83,11 @@ class Feed(ABC):
             try:
                 if not self._version:
                     self.read_once()
+                began = time.monotonic()
                 self._follow()
                 pause = FIRST_PAUSE_SECONDS
+                # A server that ends every watch at once must not be asked in a circle.
+                self._stop.wait(max(0.0, began + SHORTEST_WATCH_SECONDS - time.monotonic()))
             except ApiError as error:
                 if self._stop.is_set():
                     return
@@ -199,6 +204,7 @@ def _pod(item: Object) -> ApiPod:
         kinds=_kinds(spec),
         terminal=status.get("phase") in {"Succeeded", "Failed"},
         acknowledged=bool(status.get("startTime")),
+        created=metadata.get("creationTimestamp") or "",
     )
 
 

@@ -39,6 +39,8 @@ log = logging.getLogger(__name__)
 ATTEMPTS = 3
 LATE_NEWS_SECONDS = 5.0
 """How long a pod may be known to the kubelet's checkpoints before the API server has told us of it."""
+FRESH_SECONDS = 10.0
+"""How long a kubelet may take from making its socket to looking at the last of its pods."""
 FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS = 1.0, 60.0
 """How soon the configuration is asked for again when it could not be had."""
 CONFIGURATION_SECONDS = 600.0
@@ -116,6 +118,7 @@ class Sources:
         self._allocatable: Allocatable | None = None
         self._first_seen: dict[str, float] | None = None
         """When each holder appeared in the checkpoints; None before they are read for the first time."""
+        self._fresh_until = -math.inf
         self._remembered: Remembered = {}
         self._told: dict[str, str] = {}
 
@@ -148,6 +151,7 @@ class Sources:
             departed=self._pod_feed.departed if self._pod_feed else {},
             recent=self._recent(files),
             listed=self._listed,
+            fresh=self._clock() < self._fresh_until,
             allocatable=self._allocatable,
             cpu=files.cpu,
             memory=files.memory,
@@ -189,10 +193,13 @@ class Sources:
         return files
 
     def _ask_kubelet(self) -> None:
-        if not self._places.socket.exists():
+        try:
+            age = time.time() - self._places.socket.stat().st_mtime
+        except OSError:
             self._tell("kubelet", f"{self._places.socket} is not there: the kubelet is away, or this is not its socket")
             self.close()
             return
+        self._fresh_until = self._clock() + FRESH_SECONDS - age
         try:
             if self._podresources is None:
                 self._podresources = PodResources(self._places.socket)
@@ -232,8 +239,8 @@ class Sources:
     def due_seconds(self) -> float:
         """Returns in how many seconds ``observe`` would say something else without any sign of change."""
         now = self._clock()
-        late = [seen + LATE_NEWS_SECONDS for seen in (self._first_seen or {}).values()]
-        return min([self._configuration_due, *(end for end in late if end > now)]) - now
+        ends = [seen + LATE_NEWS_SECONDS for seen in (self._first_seen or {}).values()]
+        return min([self._configuration_due, *(end for end in [*ends, self._fresh_until] if end > now)]) - now
 
     def _recent(self, files: Files) -> frozenset[str]:
         """Holders that appeared a moment ago; those of before our time cannot be so new that news of them is late."""

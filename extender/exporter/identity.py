@@ -71,16 +71,25 @@ def identify(observation: Observation) -> Identities:
 def _is_active(
     pod: ApiPod, observation: Observation, holders: frozenset[str], names: Mapping[tuple[str, str], ListedPod]
 ) -> bool:
-    """Says whether the kubelet has seen a pod that the API server does not call over."""
-    if pod.kubelet_uid in holders:
-        # Right after a restart the kubelet lists no pods although it will go on with all of them.
-        return True
+    """Says whether the kubelet has seen a pod that the API server does not call over, and runs it still."""
+    holds = pod.kubelet_uid in holders
     if observation.listed is None:
-        return pod.acknowledged
+        return holds or pod.acknowledged
     if _name(pod) not in names:
-        return False
+        return holds and observation.fresh and not _is_passed_over(pod, observation, names)
     namesakes = any(_name(other) == _name(pod) for other in observation.departed.values())
-    return pod.acknowledged or not namesakes
+    return holds or pod.acknowledged or not namesakes
+
+
+def _is_passed_over(pod: ApiPod, observation: Observation, names: Mapping[tuple[str, str], ListedPod]) -> bool:
+    """
+    Says whether a fresh kubelet has refused a pod that it ran before.
+
+    It looks at its pods again in the order of their creation, and lists those that it goes on with. So what it does
+    not list is still to come, unless it lists a younger one already.
+    """
+    assert observation.pods is not None
+    return any(_name(other) in names and other.created > pod.created for other in observation.pods.values())
 
 
 def _strangers(

@@ -139,6 +139,8 @@ class ApiPod:
     """Succeeded or Failed: the kubelet frees what it held at the next admission."""
     acknowledged: bool = False
     """The kubelet has reported a status of it."""
+    created: str = ""
+    """metadata.creationTimestamp; as text it sorts by time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +169,8 @@ class Observation:
     recent: frozenset[str] = frozenset()
     """Kubelet uids in checkpoints for so short a time that the API server's news of them may be on its way."""
     listed: tuple[ListedPod, ...] | None = None
+    fresh: bool = False
+    """Whether the kubelet started so short a time ago that it may not have looked at all its pods again."""
     allocatable: Allocatable | None = None
     cpu: CpuCheckpoint | CheckpointFault = CheckpointFault.MISSING
     memory: MemoryCheckpoint | CheckpointFault = CheckpointFault.MISSING

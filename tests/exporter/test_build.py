@@ -98,9 +98,39 @@ ACTIVE = [
     ),
     pytest.param({"pods": pods(api_pod("u1", "web")), "listed": ()}, set(), id="bound, not seen by the kubelet yet"),
     pytest.param(
-        {"pods": pods(api_pod("u1", "db")), "listed": (), **HOLDING},
+        {"pods": pods(api_pod("u1", "db")), "listed": (), "fresh": True, **HOLDING},
         {"u1"},
         id="holding while a fresh kubelet lists nobody",
+    ),
+    pytest.param(
+        {"pods": pods(api_pod("u1", "db")), "listed": (), **HOLDING},
+        set(),
+        id="holding, not listed by a kubelet that has had its time",
+    ),
+    pytest.param(
+        {
+            "pods": pods(api_pod("u1", "db", created="2026-01-01"), api_pod("u2", "web", created="2026-01-02")),
+            "listed": (listed_pod("web"),),
+            "fresh": True,
+            **HOLDING,
+        },
+        {"u2"},
+        id="holding, passed over by a fresh kubelet that lists a younger pod",
+    ),
+    pytest.param(
+        {
+            "pods": pods(api_pod("u1", "db", created="2026-01-02"), api_pod("u2", "web", created="2026-01-01")),
+            "listed": (listed_pod("web"),),
+            "fresh": True,
+            **HOLDING,
+        },
+        {"u1", "u2"},
+        id="holding, younger than what a fresh kubelet has come to",
+    ),
+    pytest.param(
+        {"pods": pods(api_pod("u1", "db", acknowledged=False)), "listed": None, **HOLDING},
+        {"u1"},
+        id="holding, kubelet away",
     ),
     pytest.param({"pods": pods(api_pod("u1", "db", terminal=True)), "listed": (), **HOLDING}, set(), id="over"),
     pytest.param({"pods": {}, "listed": (), "departed": pods(api_pod("u1", "db")), **HOLDING}, set(), id="deleted"),
@@ -404,6 +434,12 @@ def test_devices_that_nobody_lists_are_an_estimate() -> None:
     made = build(with_devices(api_node=ApiNode("node-uid", "v1.37.2", {NIC: 3}))).report
 
     assert (Missing.DEVICES,) == made.estimates
+
+
+def test_a_node_that_counts_late_is_no_estimate() -> None:
+    """Devices that are listed before the Node's status counts them are known all the same."""
+    assert build(with_devices(api_node=ApiNode("node-uid", "v1.37.2", {}))).report.exact
+    assert build(with_devices(api_node=ApiNode("node-uid", "v1.37.2", {NIC: 1}))).report.exact
 
 
 def test_a_registered_resource_without_devices_is_known() -> None:
