@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 FIRST_NEWS_SECONDS = 5.0
 """How long the first report waits for the API server to tell the Node and its pods."""
 LONGEST_WAIT_SECONDS = 3_600.0
+FAULT_SECONDS = 1.0
+"""A fault that comes at once again must not fill the log."""
 ALIVE_SECONDS = 120.0
 """The loop turns at least this often beyond its resync, or the process is not alive."""
 
@@ -80,9 +82,9 @@ class Agent:
             if change is not None or now >= scan_due:
                 self.scan(change.since if change else now)
             self._publisher.publish()
-        except Exception:  # a fault of ours must not end the exporter: the next resync tries again
+        except Exception:  # a fault of ours must not end the exporter: it tries again
             log.exception("a fault of the exporter")
-            self._resync_due = self._clock() + self._resync_seconds
+            time.sleep(FAULT_SECONDS)
 
     def scan(self, since: float) -> None:
         """Reads everything and says what is to be published."""

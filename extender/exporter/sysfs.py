@@ -5,8 +5,8 @@ Follows cAdvisor step by step, because what it reports is what the kubelet's man
 order of their names (node10 before node2), cores by core id and package, last-level caches. Where the kernel says
 less or contradicts itself, the best true answer is given and a warning says what is wrong; nothing here fails.
 
-Source: cAdvisor lib/utils/sysinfo (GetNodesInfo, getCPUTopology, getCoresInfo, addCacheInfo), lib/utils/sysfs,
-lib/machine (GetSockets); kernel Documentation/ABI/stable/sysfs-devices-node.
+Source: cAdvisor lib/utils/sysinfo (GetNodesInfo, getCPUTopology, getCoresInfo), lib/utils/sysfs, lib/machine
+(GetSockets); kernel Documentation/ABI/stable/sysfs-devices-node.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from extender import cpuset
+from extender.exporter.caches import uncore_caches
 from extender.exporter.kernel_files import bits_of_groups, entries, number, text
 from extender.model.machine import Core, HugePages, Machine, Zone
 
@@ -25,9 +26,6 @@ LARGEST_ZONE_ID = 63
 """The kubelet's bit masks hold no zone beyond (topologymanager/bitmask)."""
 
 _MEMORY = re.compile(r"MemTotal:\s*([0-9]+) kB")
-_CACHE_SIZE = re.compile(r"([0-9]+)K")
-_CORE_CACHES = 2
-"""Caches up to this level belong to a core."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +133,7 @@ class _Reader:
             place = self._place(cpu)
             if place is not None:
                 cores.setdefault(place, []).append(cpu)
-        uncores = self._uncores(list(cores.values()))
+        uncores = uncore_caches(self.root / "cpu", list(cores.values()))
         return tuple(
             Core(tuple(threads), place.package, uncore)
             for (place, threads), uncore in zip(cores.items(), uncores, strict=True)
@@ -181,36 +179,6 @@ class _Reader:
             if self._online(cpu)
         )
         return len({id_ or "0" for id_ in ids})
-
-    # Caches
-
-    def _uncores(self, cores: Sequence[Sequence[int]]) -> list[int | None]:
-        """
-        Id of each core's first uncore cache (addCacheInfo).
-
-        It is a cache above level 2 that does not span the whole node. The first core whose caches cannot be read
-        ends the search: cores after it have none.
-        """
-        found: list[int | None] = []
-        for threads in cores:
-            caches = self._caches(threads[0])
-            if caches is None:
-                break
-            node = len(cores) * len(threads)
-            found.append(
-                next((cache.id for cache in caches if cache.level > _CORE_CACHES and cache.cpus != node), None)
-            )
-        return found + [None] * (len(cores) - len(found))
-
-    def _caches(self, cpu: int) -> list[_Cache] | None:
-        directory = self.root / f"cpu/cpu{cpu}/cache"
-        try:
-            names = sorted(entry.name for entry in directory.iterdir() if entry.name.startswith("index"))
-        except OSError:
-            return None
-        numbered = not self._level(cpu, "book_id")  # s390 gives its caches no ids, and cAdvisor asks for none
-        caches = [_cache(directory / name, numbered=numbered) for name in names]
-        return [cache for cache in caches if cache] if all(caches) else None
 
     # Memory
 
@@ -289,24 +257,6 @@ class _Place(NamedTuple):
     package: int
     book: str = ""
     drawer: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class _Cache:
-    id: int
-    level: int
-    cpus: int
-    """How many CPUs share it."""
-
-
-def _cache(directory: Path, *, numbered: bool) -> _Cache | None:
-    """One cache; None where a file that cAdvisor reads is missing or not as it expects."""
-    id_ = number(text(directory / "id")) if numbered else 0
-    level, type_, size = number(text(directory / "level")), text(directory / "type"), text(directory / "size")
-    cpus = bits_of_groups(text(directory / "shared_cpu_map") or "")
-    if id_ is None or level is None or type_ is None or cpus is None or not _CACHE_SIZE.match(size or ""):
-        return None
-    return _Cache(id_, level, cpus.bit_count())
 
 
 def _sizes(directory: Path) -> list[int]:
