@@ -18,15 +18,24 @@ from lab.scheduler import scheduler as make_scheduler
 from lab.workspace import Workspace, missing_binaries
 
 FOLDER = pytest.StashKey[Path]()
+FIGURES = pytest.StashKey[list[str]]()
 
 KubeletFactory = Callable[..., Kubelet]
 SchedulerFactory = Callable[..., Process]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    for line in config.stash.get(FIGURES, []):
+        terminalreporter.write_line(line)
     folder = config.stash.get(FOLDER, None)
     if folder is not None and folder.exists():
         terminalreporter.write_line(f"The lab's files are kept: {folder}, logs in {folder / 'logs'}.")
+
+
+@pytest.fixture
+def figures(request: pytest.FixtureRequest) -> list[str]:
+    """Lines that the run prints at its end."""
+    return request.config.stash.setdefault(FIGURES, [])
 
 
 @pytest.fixture(scope="session")
