@@ -25,13 +25,22 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from extender import cpuset
 from extender.exporter import fingerprint
 from extender.exporter.amounts import quantities
 from extender.exporter.devices import device_state
 from extender.exporter.fingerprint import Method
 from extender.exporter.guess import guessed_configuration
 from extender.exporter.identity import Identities, identify
-from extender.exporter.managers import MEMORY, Known, cpu_state, hugepages_type, machine_cpus, memory_state
+from extender.exporter.managers import (
+    MEMORY,
+    Known,
+    cpu_state,
+    hugepages_type,
+    machine_cpus,
+    memory_state,
+    strict_reservation,
+)
 from extender.exporter.observation import ApiPod, CpuCheckpoint, MemoryCheckpoint, Observation, Source
 from extender.model.configuration import CpuPolicy, KubeletConfiguration, Version
 from extender.model.machine import HugePages, Machine, Zone
@@ -104,7 +113,7 @@ def build(observation: Observation, method: Method = Method.WITH_EXCLUSIVE_RESOU
         fingerprint="" if observation.listed is None else fingerprint.of_listed(observation.listed, method),
         fingerprint_method="" if observation.listed is None else str(method),
         sources=_sources(observation, cpu_known, memory_known, device_known),
-        warnings=observation.hardware.warnings,
+        warnings=(*observation.hardware.warnings, *_leaks(observation, configuration, cpu_known)),
     )
     return Built(report, disagreements)
 
@@ -168,6 +177,26 @@ def _contradictions(cpu: Known, memory: Known, device: Known) -> Iterator[Pair]:
         yield Pair.MEMORY_CHECKPOINT_POD_RESOURCES
     if device.contradicted:
         yield Pair.DEVICE_CHECKPOINT_POD_RESOURCES
+
+
+def _leaks(observation: Observation, configuration: KubeletConfiguration, known: Known) -> Iterator[str]:
+    """
+    CPUs that a kubelet has lost: nobody holds them and they are not shared either.
+
+    It goes on like that, and refuses to start the next time (policy_static.go, validateState).
+    """
+    checkpoint = observation.cpu
+    if not isinstance(checkpoint, CpuCheckpoint) or known.source is not Source.CHECKPOINT:
+        return
+    every = machine_cpus(observation.hardware.machine)
+    if strict_reservation(configuration) and observation.allocatable is not None:
+        every = observation.allocatable.cpus
+    lost = every & ~_cpus_of(checkpoint)
+    if lost:
+        yield (
+            f"CPUs {cpuset.render(lost)} are lost: no container holds them and they are not in the kubelet's shared pool; "
+            "it will not start again with this cpu_manager_state"
+        )
 
 
 def _policies(observation: Observation, configuration: KubeletConfiguration) -> Iterator[Pair]:

@@ -38,6 +38,11 @@ def machine_cpus(machine: Machine) -> int:
     return cpuset.of(cpu for zone in machine.zones for core in zone.cores for cpu in core.threads)
 
 
+def strict_reservation(configuration: KubeletConfiguration) -> bool:
+    """Says whether reserved CPUs are no part of the shared pool."""
+    return configuration.cpu_options.get("strict-cpu-reservation") in _TRUE
+
+
 def cpu_state(
     observation: Observation, identities: Identities, configuration: KubeletConfiguration
 ) -> tuple[CpuState, Known]:
@@ -80,8 +85,7 @@ def _listed_cpus(observation: Observation, identities: Identities, configuration
     for cpus in [*(cpus for held in entries.values() for cpus in held.values()), *pod_entries.values()]:
         taken |= cpus
     shared = machine_cpus(observation.hardware.machine)
-    strict = configuration.cpu_options.get("strict-cpu-reservation") in _TRUE
-    if strict and observation.allocatable is not None and observation.allocatable.cpus:
+    if strict_reservation(configuration) and observation.allocatable is not None and observation.allocatable.cpus:
         shared = observation.allocatable.cpus
     return CpuState(shared & ~taken, entries, pod_entries)
 

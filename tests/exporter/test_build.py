@@ -562,6 +562,31 @@ def test_warnings_of_the_hardware_are_in_the_report() -> None:
     assert ("broken",) == report(hardware=Hardware(MACHINE, ("broken",))).warnings
 
 
+LOST = (
+    "CPUs 9 are lost: no container holds them and they are not in the kubelet's shared pool; "
+    "it will not start again with this cpu_manager_state"
+)
+STRICT = replace(CONFIGURATION, cpu_options={"strict-cpu-reservation": "true"})
+LEAKS = [
+    pytest.param({"cpu": cpu_checkpoint("0-15")}, (), id="all CPUs shared"),
+    pytest.param({"cpu": cpu_checkpoint("0,2-8,10-15", MAIN)}, (), id="some held"),
+    pytest.param({"cpu": cpu_checkpoint("0-8,10-15")}, (LOST,), id="one neither shared nor held"),
+    pytest.param(
+        {"cpu": cpu_checkpoint("1-7,9-15"), "configuration": STRICT}, (), id="reserved ones left out by the option"
+    ),
+    pytest.param(
+        {"cpu": cpu_checkpoint("1-7,10-15"), "configuration": STRICT}, (LOST,), id="one more than those left out"
+    ),
+    pytest.param({"cpu": CheckpointFault.MISSING}, (), id="no checkpoint"),
+]
+
+
+@pytest.mark.parametrize(("changes", "warnings"), LEAKS)
+def test_cpus_that_the_kubelet_has_lost_are_a_warning(changes: Any, warnings: tuple[str, ...]) -> None:
+    """The owner learns of it before the kubelet's next start does not come."""
+    assert warnings == report(pods=pods(api_pod("u1", "db")), **changes).warnings
+
+
 def test_nothing_but_sysfs_is_enough_for_a_report() -> None:
     """With no kubelet and no API server the machine is reported and everything else called an estimate or unknown."""
     built: Built = build(Observation("n1", Hardware(MACHINE)))
