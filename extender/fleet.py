@@ -19,7 +19,7 @@ from extender.model.pod import Pod, Resources
 from extender.model.room import Room
 from extender.model.state import NodeState
 from extender.model.verdict import Verdict
-from extender.score import score
+from extender.score import Strategy, score
 
 Shape = Hashable
 """All of a pod that admission reads, apart from its name and uid."""
@@ -47,7 +47,7 @@ class Fit:
 class Snapshot:
     """One node as its kubelet's next admission will find it."""
 
-    __slots__ = ("_after", "_fits", "_rooms", "_scores", "kubelet", "state")
+    __slots__ = ("_after", "_fits", "_rooms", "_scores", "_settled", "kubelet", "state")
 
     def __init__(self, kubelet: Kubelet, state: NodeState) -> None:
         self.kubelet = kubelet
@@ -56,6 +56,14 @@ class Snapshot:
         self._after: dict[str, Snapshot] = {}
         self._scores: dict[Shape, int] = {}
         self._rooms: tuple[Room, ...] | None = None
+        self._settled: NodeState | None = None
+
+    @property
+    def settled(self) -> NodeState:
+        """The state without what the kubelet's next admission frees first."""
+        if self._settled is None:
+            self._settled = settled(self.kubelet, self.state)
+        return self._settled
 
     @property
     def rooms(self) -> tuple[Room, ...]:
@@ -68,7 +76,7 @@ class Snapshot:
         """Returns what the kubelet would say to a pod that is not on the node yet."""
         known = self._fits.get(shape)
         if known is None:
-            known = self._fits[shape] = self._admit(pod)
+            known = self._fits[shape] = self.ask(pod)
         return known
 
     def score(self, pod: Pod, shape: Shape) -> int:
@@ -83,10 +91,11 @@ class Snapshot:
         """Returns the snapshot that the admission of a pod, or its refusal, leaves behind."""
         known = self._after.get(pod.uid)
         if known is None:
-            known = self._after[pod.uid] = Snapshot(self.kubelet, self._admit(pod).state)
+            known = self._after[pod.uid] = Snapshot(self.kubelet, self.ask(pod).state)
         return known
 
-    def _admit(self, pod: Pod) -> Fit:
+    def ask(self, pod: Pod) -> Fit:
+        """Asks the law, and remembers nothing."""
         try:
             return Fit(*admit(self.kubelet, self.state, pod))
         except KubeletCrash as crash:
@@ -110,11 +119,32 @@ def fit(snapshot: Snapshot, pod: Pod, shape: Shape, possibly: Sequence[Pod] = ()
     return alone if then.admit else replace(then, crowded=True)
 
 
-def placement_score(snapshot: Snapshot, fit: Fit) -> int:
-    """Scores what a pod that fits would get on a node, 0 to 10."""
-    machine = snapshot.kubelet.machine
-    after = rooms(snapshot.kubelet, fit.state)
-    return score(snapshot.rooms, after, lambda one, other: distance(machine, one, other))
+def placement_score(snapshot: Snapshot, fit: Fit, strategy: Strategy = Strategy.PACK) -> int:
+    """Scores what a pod that fits would get on a node, 0 to 10; what only its init containers hold counts as free."""
+    kubelet, state = snapshot.kubelet, _without_reusable(snapshot.state, fit.state)
+    alive = state.cpu.default != 0 or snapshot.settled.cpu.default == 0
+    return score(
+        snapshot.rooms,
+        rooms(kubelet, state),
+        lambda one, other: distance(kubelet.machine, one, other),
+        strategy,
+        alive=alive,
+    )
+
+
+def _without_reusable(before: NodeState, after: NodeState) -> NodeState:
+    """The state as if what the admitted pod's init containers hold were free; for looking at amounts only."""
+    (_, cpus), (_, table) = after.cpu.reusable, after.memory.reusable
+    freed = after.copy()
+    if after.cpu.reusable != before.cpu.reusable:
+        freed.cpu.default |= cpus
+    if after.memory.reusable != before.memory.reusable:
+        for (zones, type_), size in table.items():
+            if zones & (zones - 1) == 0:  # of a group nobody knows which zone it lies in
+                memory = freed.memory.zones[zones.bit_length() - 1]
+                free = {**memory.free, type_: memory.free[type_] + size}
+                freed.memory.zones[zones.bit_length() - 1] = replace(memory, free=free)
+    return freed
 
 
 def distance(machine: Machine, one: int, other: int) -> int:

@@ -1,49 +1,172 @@
 """
 How good a placement is, 0 to 10, from the zones before and after it.
 
-    score = 10 x (taken / free before, over the zones that it uses) x (local distance / mean distance between them)
+    score = 10 x fit x closeness, halved where the node's shared pool is left without a CPU
 
-A placement that fills a hole exactly scores 10; one that bites 8 CPUs out of a hole of 32 scores 2. So small holes
-are filled first and the largest stay whole for the pods that need them. Zones that lie apart cost what the distance
-table says: two zones at distance 20 score two thirds of one. A pod that uses no zone exclusively scores 0
-everywhere: the other plugins of the scheduler decide.
+    pack      fit = c - |c - m| / 2,  c and m the parts of the free CPUs and memory of the zones used that are taken
+    spread    fit = the part of their CPUs and memory that stays free, in the mean
+    balanced  fit = 1 - |the part of the CPUs that stays free - the part of the memory|
+    closeness = local distance / mean distance between the zones used
+
+Only zones that a pod uses exclusively count; a pod that uses none scores 0 everywhere: the other plugins of the
+scheduler decide. What only init containers hold counts as free. ``scoring.md`` explains the formula with a picture.
+
+One formula for one node and for many: nodes are columns of arrays, shape (Z, N); integers throughout.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
 
 from extender.model.room import Room
+
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
 
 BEST = 10
 """MaxExtenderPriority."""
 LOCAL = 10
 """Distance of a zone to itself in every ACPI table."""
+WHOLE = 1000
+"""Parts of one in which fits are reckoned."""
 
 CPU, MEMORY = "cpu", "memory"
 
 
-def score(before: Sequence[Room], after: Sequence[Room], distance: Callable[[int, int], int]) -> int:
+class Strategy(StrEnum):
+    """What a good placement is."""
+
+    PACK = "pack"
+    """One that fills the zones it uses, so that the largest holes stay whole."""
+    SPREAD = "spread"
+    """One in the emptiest zones."""
+    BALANCED = "balanced"
+    """One that leaves CPUs and memory in proportion."""
+
+
+@dataclass(frozen=True, slots=True)
+class Take:
+    """What placements take of one resource; arrays (Z, N), of amounts below 2 ** 53."""
+
+    able: Ints
+    """What exclusive allocations may have of an idle zone."""
+    free: Ints
+    """What is left of it before."""
+    taken: Ints
+
+
+def scores(
+    strategy: Strategy, cpu: Take | None, memory: Sequence[Take], distances: Ints, alive: Bools | bool = True
+) -> Ints:
     """
-    Scores a placement.
+    Scores one placement on each node.
+
+    Args:
+        strategy: what is good.
+        cpu: CPUs, where they are pinned.
+        memory: each type of memory, where it is pinned.
+        distances: (Z, Z).
+        alive: (N,) whether a CPU is left to the node's shared pool.
+
+    Returns:
+        (N,) 0 to 10.
+    """
+    takes = [*([cpu] if cpu else []), *memory]
+    if not takes:
+        raise ValueError("a placement is scored by CPUs or memory")
+    used: Bools = np.logical_or.reduce([take.taken > 0 for take in takes])
+    cpus = _part(strategy, cpu, used) if cpu else np.full(used.shape[1], -1)
+    bytes_ = np.maximum.reduce([_part(strategy, take, used) for take in memory]) if memory else np.full_like(cpus, -1)
+    first = np.where(cpus < 0, bytes_, cpus)
+    second = np.where(bytes_ < 0, cpus, bytes_)
+    apart = np.abs(first - second)
+    if strategy is Strategy.PACK:
+        fit = first - apart // 2
+    elif strategy is Strategy.SPREAD:
+        fit = (first + second) // 2
+    else:
+        fit = WHOLE - apart
+    score = BEST * fit * _closeness(used, distances) // WHOLE**2
+    whole: Ints = np.where(alive, score, score // 2)
+    scored: Ints = np.where(np.logical_or.reduce(used), np.clip(whole, 0, BEST), 0)
+    return scored
+
+
+def _part(strategy: Strategy, take: Take, used: Bools) -> Ints:
+    """(N,) the part of the zones used that is taken of what is free, or left of all; -1 where nothing is taken."""
+    taken = np.add.reduce(take.taken)
+    free = np.add.reduce(take.free * used)
+    if strategy is Strategy.PACK:
+        part = WHOLE * taken // np.maximum(free, 1)
+    else:
+        part = WHOLE * (free - taken) // np.maximum(np.add.reduce(take.able * used), 1)
+    parts: Ints = np.where(taken > 0, part, -1)
+    return parts
+
+
+def _closeness(used: Bools, distances: Ints) -> Ints:
+    """(N,) in parts of ``WHOLE``: the local distance by the mean over all ordered pairs of zones used."""
+    count = np.add.reduce(used, dtype=np.int64)
+    apart = np.einsum("yn,yz,zn->n", used.astype(np.int64), np.maximum(distances, LOCAL), used.astype(np.int64))
+    closeness: Ints = WHOLE * LOCAL * count**2 // np.maximum(apart, 1)
+    return closeness
+
+
+def score(
+    before: Sequence[Room],
+    after: Sequence[Room],
+    distance: Callable[[int, int], int],
+    strategy: Strategy = Strategy.PACK,
+    *,
+    alive: bool = True,
+) -> int:
+    """
+    Scores one placement on one node.
 
     Args:
         before: the node's zones without it.
         after: the same zones with it.
         distance: between two zones by id, as the distance table has it.
+        strategy: what is good.
+        alive: whether a CPU is left to the node's shared pool.
     """
-    for resource in (CPU, MEMORY):
-        takes = [(was, now) for was, now in zip(before, after, strict=True) if _taken(was, now, resource)]
-        if takes:
-            break
-    else:
+    types = sorted({type_ for room in before for type_ in room.allocatable if _is_memory(type_)})
+    pinned = any(CPU in room.allocatable for room in before)
+    if not types and not pinned:
         return 0
-    taken = sum(_taken(was, now, resource) for was, now in takes)
-    free = sum(was.free[resource] for was, _ in takes)
-    used = [was.zone for was, _ in takes]
-    apart = sum(max(LOCAL, distance(one, other)) for one in used for other in used)
-    return BEST * taken * LOCAL * len(used) ** 2 // (free * apart)
+    ids = [room.zone for room in before]
+    distances = np.array([[distance(one, other) for other in ids] for one in ids], np.int64)
+    cpu = _take(before, after, CPU) if pinned else None
+    return int(scores(strategy, cpu, [_take(before, after, type_) for type_ in types], distances, alive)[0])
 
 
-def _taken(was: Room, now: Room, resource: str) -> int:
-    return was.free.get(resource, 0) - now.free.get(resource, 0)
+def _take(before: Sequence[Room], after: Sequence[Room], resource: str) -> Take:
+    able, free, left = (
+        np.array([[_plain(amounts.get(resource, 0))] for amounts in each], np.int64)
+        for each in (
+            [room.allocatable for room in before],
+            [room.free for room in before],
+            [room.free for room in after],
+        )
+    )
+    if resource == CPU:
+        return Take(able, free, free - left)
+    return Take(able >> KIB, free >> KIB, (free - left) >> KIB)
+
+
+KIB = 10
+"""Memory is reckoned in KiB, so that a thousand times the memory of any machine is a 64-bit number."""
+
+
+def _plain(amount: int) -> int:
+    """What has run below zero, as the kubelet lets unsigned amounts do, is nothing."""
+    return amount if amount < 1 << 63 else 0
+
+
+def _is_memory(resource: str) -> bool:
+    return resource == MEMORY or resource.startswith("hugepages-")

@@ -49,6 +49,8 @@ class Outcome:
     """(N,) of a refusal, by its place in ``CAUSES``."""
     stage: NDArray[np.int16]
     """(N,) of a refusal: the index of the container at which it happened, or ``POD``."""
+    which: NDArray[np.int16]
+    """(N,) of a refusal for want of devices: which of the step's resources."""
     standing: Standing
     """What is left; of no meaning where the pod is not admitted."""
 
@@ -105,16 +107,18 @@ class _Admitting:
         self.fate = np.full(self.count, Fate.ADMITTED, np.int8)
         self.cause = np.zeros(self.count, np.int8)
         self.stage = np.zeros(self.count, np.int16)
+        self.which = np.zeros(self.count, np.int16)
         self.reused_zone: Bools | None = None
         """(Z, N) the zone of CPUs that init containers hand on."""
 
     def run(self) -> Outcome:
         if self.demand.impossible:
+            self._doubt(~self.left.memory_sure & (self.law.memory is not None))
             self._refuse(self.open, Cause.NO_ALIGNMENT, POD)
         else:
             self._set_aside()
             self._admit()
-        return Outcome(self.fate, self.cause, self.stage, self.left)
+        return Outcome(self.fate, self.cause, self.stage, self.which, self.left)
 
     def _admit(self) -> None:
         steps, whole = self.demand.steps, self.demand.whole
@@ -131,11 +135,12 @@ class _Admitting:
 
     # --- fates
 
-    def _refuse(self, where: Bools, cause: Cause, stage: int) -> None:
+    def _refuse(self, where: Bools, cause: Cause, stage: int, which: int = 0) -> None:
         where = where & self.open
         self.fate[where] = Fate.REFUSED
         self.cause[where] = _NUMBER[cause]
         self.stage[where] = stage
+        self.which[where] = which
         self.open &= ~where
 
     def _doubt(self, where: Bools) -> None:
@@ -157,11 +162,12 @@ class _Admitting:
     # --- hints and their merge
 
     def _merged(self, **known: Bools) -> Merged:
+        """The affinities of nodes that are still open; what is decided stands as it was when it was."""
         nowhere = np.zeros(self.count, np.bool_)
         at = known.pop("at", None)
         return Merged(
-            at=np.zeros((self.zones, self.count), np.bool_) if at is None else at,
-            **{name: known.get(name, nowhere) for name in ("anywhere", "everywhere", "group", "unknown")},
+            at=np.zeros((self.zones, self.count), np.bool_) if at is None else at & self.open,
+            **{name: known.get(name, nowhere) & self.open for name in ("anywhere", "everywhere", "group", "unknown")},
         )
 
     def _merge(self, ask: Ask, later: Sequence[Ask]) -> Merged:
@@ -293,9 +299,9 @@ class _Admitting:
 
     def _allocate(self, ask: Ask, merged: Merged) -> None:
         """Device, CPU and memory manager in this order; the first failure ends the admission."""
-        for resource, amount in ask.devices:
+        for which, (resource, amount) in enumerate(ask.devices):
             if resource in self.table.devices:
-                self._take_devices(ask, resource, amount, merged)
+                self._take_devices(ask, which, resource, amount, merged)
         if ask.cpus:
             self._take_cpus(ask, merged)
         if ask.memory:
@@ -303,29 +309,29 @@ class _Admitting:
         elif ask.pinned and self.law.version < Version.V1_37:
             self._take_no_memory(ask, merged)
 
-    def _take_devices(self, ask: Ask, resource: str, amount: int, merged: Merged) -> None:
+    def _take_devices(self, ask: Ask, which: int, resource: str, amount: int, merged: Merged) -> None:
         """devicesToAllocate: near the affinity first, but never for want of nearness refused."""
         devices, left = self.table.devices[resource], self.left.devices[resource]
-        present = devices.present[self.rows]
-        self._refuse(present & (devices.healthy[self.rows] == 0), Cause.DEVICE_NONE_HEALTHY, ask.stage)
+        present = devices.present[self.rows] & self.open
+        self._refuse(present & (devices.healthy[self.rows] == 0), Cause.DEVICE_NONE_HEALTHY, ask.stage, which)
         if amount == 0:
             return
         if resource in self.demand.reuses_devices:
-            self._take_reusable_devices(ask, resource, amount)
+            self._take_reusable_devices(ask, which, resource, amount)
             return
-        self._refuse(present & (left.available < amount), Cause.DEVICE_NOT_ENOUGH, ask.stage)
+        self._refuse(present & (left.available < amount), Cause.DEVICE_NOT_ENOUGH, ask.stage, which)
         near = merged.at & present & (left.free >= amount)
         left.available -= amount * present
         left.free -= amount * near
         left.sure &= some(near) | ~present
 
-    def _take_reusable_devices(self, ask: Ask, resource: str, amount: int) -> None:
+    def _take_reusable_devices(self, ask: Ask, which: int, resource: str, amount: int) -> None:
         """Devices of the pod's own init containers come first, wherever they are."""
         devices, left = self.table.devices[resource], self.left.devices[resource]
-        present = devices.present[self.rows]
+        present = devices.present[self.rows] & self.open
         have = np.zeros_like(left.available) if left.reusable is None else left.reusable
         again = np.minimum(have, amount) * present
-        self._refuse(present & (left.available < amount - again), Cause.DEVICE_NOT_ENOUGH, ask.stage)
+        self._refuse(present & (left.available < amount - again), Cause.DEVICE_NOT_ENOUGH, ask.stage, which)
         new = (amount - again) * present
         left.available -= new
         left.reusable = have + new if ask.init else have - again
@@ -340,7 +346,7 @@ class _Admitting:
         if self.zones > 1 and self.law.distributed:
             self._doubt(~at)
         self._refuse(left.cpu_sum < count, Cause.NOT_ENOUGH_CPUS, ask.stage)
-        places = merged.at if self.zones > 1 else np.ones_like(merged.at)
+        places = merged.at if self.zones > 1 else merged.at | merged.anywhere
         if self.zones > 1:
             left.cpu_sure &= at
         if ask.init:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from extender.fleet import distance
 from extender.kubelet.admission import Kubelet
 from extender.kubelet.features import Gates
 from extender.kubelet.hints import LARGEST_ZONE_ID, narrowest_first
@@ -27,6 +28,8 @@ class Law:
     """None under policy none."""
     zones: tuple[int, ...]
     """Zone ids, ascending."""
+    distances: tuple[tuple[int, ...], ...]
+    """Between zones by position, as the distance table has them or as firmware without one would."""
     singles: tuple[int, ...]
     """Positions of zones in the order in which the Topology Manager prefers them."""
     cpus: bool
@@ -59,6 +62,7 @@ def law_of(kubelet: Kubelet) -> Law | None:
         policy=manager.policy,
         scope=kubelet.scope,
         zones=zones,
+        distances=tuple(tuple(distance(kubelet.machine, one, other) for other in zones) for one in zones),
         singles=tuple(sorted(range(len(zones)), key=lambda position: rank(1 << zones[position]))),
         cpus=kubelet.cpu is not None,
         whole_cores=options is not None and options.full_pcpus_only,

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from extender.columns.demand import LARGEST_AMOUNT
 from extender.columns.law import Law, countable
 from extender.kubelet.admission import Kubelet
+from extender.kubelet.cpu_manager import CpuManager
 from extender.kubelet.device_manager import available_ids, healthy_ids
 from extender.model.state import DeviceState, MemoryState, NodeState
 
@@ -56,11 +57,15 @@ class Table:
         self.countable = self._flags()
         self.cpu = self._amounts(zones)
         """(Z, N) CPUs that can become exclusive."""
+        self.cpu_able = self._amounts(zones)
+        """(Z, N) the same of an idle node."""
         self.cpu_total = self._amounts(zones)
         """(Z, N) CPUs of the zone, reserved and busy ones too."""
         self.cpu_most = self._amounts()
         """(N,) CPUs of the largest zone."""
         self.per_core = self._amounts()
+        self.shared = self._amounts()
+        """(N,) CPUs of the node's shared pool."""
         self.whole = self._amounts()
         """(N,) CPUs that full-pcpus-only counts as free: those on cores without a reserved CPU."""
         self.whole_exact = self._flags()
@@ -76,6 +81,9 @@ class Table:
         self.memory = {type_: self._amounts(zones) for type_ in sorted(law.memory or ())}
         """Type of memory to (Z, N) bytes free."""
         self.devices: dict[str, Devices] = {}
+        self.distances = np.array(law.distances, np.int64)
+        """(Z, Z)"""
+        self._kubelets: list[Kubelet | None] = [None] * self._capacity
 
     def _amounts(self, *zones: int) -> Ints:
         return np.zeros((*zones, self._capacity), np.int64)
@@ -87,10 +95,12 @@ class Table:
         """Returns a new row; ``put`` fills it."""
         if self.rows == self._capacity:
             self._grow()
+        self._kubelets[self.rows] = None
         self.rows += 1
         return self.rows - 1
 
     def _grow(self) -> None:
+        self._kubelets += [None] * self._capacity
         self._capacity *= 2
         for holder in (self, *self.devices.values()):
             for name in _arrays_of(holder):
@@ -106,25 +116,34 @@ class Table:
             arrays += [getattr(holder, name) for name in _arrays_of(holder)]
         for array in arrays:
             array[..., target] = array[..., source]
+        self._kubelets[target] = self._kubelets[source]
 
     def put(self, row: int, kubelet: Kubelet, state: NodeState) -> None:
         """Writes a node's row; ``state`` holds nothing stale."""
+        if self._kubelets[row] is not kubelet:
+            self._kubelets[row] = kubelet
+            if kubelet.cpu:
+                self._put_topology(row, kubelet, kubelet.cpu)
         if kubelet.cpu:
-            self._put_cpus(row, kubelet, state)
+            self._put_cpus(row, kubelet.cpu, state)
         if kubelet.memory:
             self._put_memory(row, kubelet.memory.allocatable, state.memory)
         self._put_devices(row, state.device)
 
-    def _put_cpus(self, row: int, kubelet: Kubelet, state: NodeState) -> None:
-        cpu = kubelet.cpu
-        assert cpu is not None
+    def _put_topology(self, row: int, kubelet: Kubelet, cpu: CpuManager) -> None:
+        """What stays as long as the kubelet does."""
         self.countable[row] = countable(kubelet)
-        free = cpu.available_by_zone(state.cpu)
+        able = cpu.available_by_zone(cpu.initial())
         totals = dict(zip(cpu.table.zones, cpu.totals, strict=True))
-        self.cpu[:, row] = [free.get(zone, 0) for zone in self.law.zones]
+        self.cpu_able[:, row] = [able.get(zone, 0) for zone in self.law.zones]
         self.cpu_total[:, row] = [totals.get(zone, 0) for zone in self.law.zones]
         self.cpu_most[row] = max(cpu.totals)
         self.per_core[row] = cpu.topology.cpus_per_core
+
+    def _put_cpus(self, row: int, cpu: CpuManager, state: NodeState) -> None:
+        free = cpu.available_by_zone(state.cpu)
+        self.cpu[:, row] = [free.get(zone, 0) for zone in self.law.zones]
+        self.shared[row] = state.cpu.default.bit_count()
         self.whole[row] = (state.cpu.default & ~cpu.reserved_physical).bit_count()
         self.whole_exact[row] = state.cpu.default & ~cpu.reserved_physical == cpu.available(state.cpu)
 
@@ -181,7 +200,7 @@ def _put_resource(devices: Devices, row: int, resource: str, state: DeviceState,
 
 def _arrays_of(holder: object) -> list[str]:
     names = holder.__slots__ if isinstance(holder, Devices) else vars(holder)
-    return [name for name in names if isinstance(getattr(holder, name), np.ndarray)]
+    return [name for name in names if name != "distances" and isinstance(getattr(holder, name), np.ndarray)]
 
 
 def _wider(array: NDArray[Any], capacity: int) -> NDArray[Any]:

@@ -16,21 +16,28 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 import click
+import numpy as np
+from numpy.typing import NDArray
 from proof.generate import cases
 from proof.themes import MIXES
 
 from extender.columns import kernel
+from extender.columns.answers import NO_SCORE, Answers
 from extender.columns.demand import POD, Demand, demand
 from extender.columns.kernel import CAUSES, Fate, Outcome
 from extender.columns.law import Law, law_of
+from extender.columns.reasons import reasons_of, why_of
 from extender.columns.standing import standing
 from extender.columns.table import Table
+from extender.columns.worth import worth
+from extender.fleet import Fit, Snapshot, placement_score
 from extender.kubelet import admission
 from extender.kubelet.admission import Kubelet, KubeletCrash, StartError
 from extender.kubelet.device_manager import available_by_zone, available_ids
 from extender.model.pod import Pod
 from extender.model.state import NodeState
-from extender.model.verdict import Admission, Refusal, Verdict
+from extender.model.verdict import Admission, Refusal
+from extender.score import Strategy
 from extender.wire.fields import WireError
 from extender.wire.replay import Case, Op, case_from_json
 
@@ -88,39 +95,72 @@ def differences(law: Law, nodes: Nodes, dice: random.Random, pods: int, rows: in
             continue
         every = slice(0, table.rows)
         outcome = kernel.admit(table, every, standing(table, every, asked.resources), asked)
+        answers = Answers.of_none(0)
+        strategy = dice.choice(list(Strategy))
+        judged = Judged(
+            outcome,
+            asked,
+            pod,
+            answers,
+            reasons_of(answers, table, every, outcome, asked, pod, chosen[0][0].configuration),
+            strategy,
+            worth(table, every, outcome, asked, strategy),
+        )
         yield Counter(Fate(fate).name.lower() for fate in outcome.fate)
         for row, (kubelet, state) in enumerate(chosen):
             if outcome.fate[row] != Fate.UNDECIDED:
-                told = _told(kubelet, state, pod)
-                wrong = _difference(outcome, asked, row, pod, kubelet, told)
+                wrong = _difference(judged, row, kubelet, state)
                 if wrong:
                     yield f"{wrong}\n  {law}\n  {pod}\n  {asked}\n  {state}"
 
 
-def _told(kubelet: Kubelet, state: NodeState, pod: Pod) -> tuple[Verdict, NodeState] | None:
-    try:
-        return admission.admit(kubelet, state, pod)
-    except KubeletCrash:
-        return None
+@dataclass
+class Judged:
+    """What the columns say of a pod on all rows."""
+
+    outcome: Outcome
+    asked: Demand
+    pod: Pod
+    answers: Answers
+    why: NDArray[np.int16]
+    strategy: Strategy
+    score: NDArray[np.int8]
 
 
-def _difference(
-    outcome: Outcome, asked: Demand, row: int, pod: Pod, kubelet: Kubelet, told: tuple[Verdict, NodeState] | None
-) -> str:
-    if told is None:
+def _difference(judged: Judged, row: int, kubelet: Kubelet, state: NodeState) -> str:
+    snapshot, outcome = Snapshot(kubelet, state), judged.outcome
+    fit = snapshot.ask(judged.pod)
+    if fit.verdict is None:
         return "decided, but the kubelet crashes"
-    verdict, after = told
     if outcome.fate[row] == Fate.ADMITTED:
-        if not isinstance(verdict, Admission):
-            return f"admitted, but the twin says {verdict}"
-        return _difference_left(outcome, asked, row, kubelet, admission.settled(kubelet, after))
+        if not isinstance(fit.verdict, Admission):
+            return f"admitted, but the twin says {fit.verdict}"
+        score = placement_score(snapshot, fit, judged.strategy)
+        if judged.score[row] not in {NO_SCORE, score}:
+            return f"score {judged.score[row]} for {judged.strategy}, but the twin's is {score}"
+        return _difference_left(outcome, judged.asked, row, kubelet, admission.settled(kubelet, fit.state))
     cause, stage = CAUSES[outcome.cause[row]], int(outcome.stage[row])
-    container = None if stage == POD else pod.containers[stage].name
-    if not isinstance(verdict, Refusal):
+    container = None if stage == POD else judged.pod.containers[stage].name
+    if not isinstance(fit.verdict, Refusal):
         return f"refused for {cause} at {container}, but the twin admits"
-    if (verdict.cause, verdict.container) != (cause, container):
-        return f"refused for {cause} at {container}, but the twin says {verdict}"
-    return ""
+    if (fit.verdict.cause, fit.verdict.container) != (cause, container):
+        return f"refused for {cause} at {container}, but the twin says {fit.verdict}"
+    return _difference_why(judged, row, kubelet, fit)
+
+
+def _difference_why(judged: Judged, row: int, kubelet: Kubelet, fit: Fit) -> str:
+    """The reason without figures must be the twin's."""
+    ours = judged.answers.reasons[judged.why[row]]
+    twins = Answers.of_none(0)
+    why_of(twins, fit, kubelet.configuration)
+    (theirs,) = twins.reasons
+    assert ours.refusal is not None
+    assert theirs.refusal is not None
+    pairs = [(ours.refusal.reason, theirs.refusal.reason), (ours.refusal.resource, theirs.refusal.resource)]
+    pairs.append((sorted(map(str, ours.refusal.shortages)), sorted(map(str, theirs.refusal.shortages))))
+    if not judged.asked.reuses_cpus:
+        pairs.append((sorted(ours.scarce), sorted(theirs.scarce)))
+    return "; ".join(f"reason {mine}, but the twin's is {twin}" for mine, twin in pairs if mine != twin)
 
 
 def _difference_left(outcome: Outcome, asked: Demand, row: int, kubelet: Kubelet, state: NodeState) -> str:

@@ -1,0 +1,79 @@
+"""
+What is remembered of one question: the answer of each node, and as of which change of the node it stands.
+
+Why a node refuses is remembered without figures, so that a fleet has few such reasons however many nodes it has.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from extender.columns.demand import Demand
+from extender.columns.law import Law
+from extender.columns.table import Ints
+from extender.model.configuration import KubeletConfiguration
+from extender.model.verdict import Refusal
+
+NO_SCORE = -1
+NO_REASON = -1
+BYTES_A_NODE = 8 + 1 + 1 + 2
+
+
+@dataclass(frozen=True)
+class Why:
+    """Why kubelets of one law refuse a pod; equal for all nodes to which the same applies."""
+
+    refusal: Refusal | None
+    """With the amounts asked for and no figures of a node; None where the kubelet would crash or hang."""
+    configuration: KubeletConfiguration
+    """Of one of the kubelets."""
+    scarce: tuple[str, ...] = ()
+    """The resources that stand in the way, where no zone or group had enough for all."""
+    crash: str = ""
+
+
+@dataclass
+class Answers:
+    """The answers to one question; arrays are by slot, shape (N,)."""
+
+    seen: Ints
+    """The change of the node that the answer knows; 0 where there is none."""
+    fate: NDArray[np.int8]
+    """A ``Fate`` each."""
+    score: NDArray[np.int8]
+    """0 to 10, or ``NO_SCORE`` where it is not worked out yet."""
+    why: NDArray[np.int16]
+    """Of a refusal, its place in ``reasons``."""
+    reasons: list[Why] = field(default_factory=list)
+    places: dict[object, int] = field(default_factory=dict)
+    """Key of a reason to its place."""
+    demands: dict[Law, Demand | None] = field(default_factory=dict)
+
+    @classmethod
+    def of_none(cls, capacity: int) -> Answers:
+        """Returns answers of which none is known."""
+        return cls(
+            seen=np.zeros(capacity, np.int64),
+            fate=np.zeros(capacity, np.int8),
+            score=np.full(capacity, NO_SCORE, np.int8),
+            why=np.full(capacity, NO_REASON, np.int16),
+        )
+
+    def grow(self, capacity: int) -> None:
+        """Makes place for more nodes."""
+        more = capacity - len(self.seen)
+        if more > 0:
+            new = Answers.of_none(more)
+            for name in ("seen", "fate", "score", "why"):
+                setattr(self, name, np.concatenate([getattr(self, name), getattr(new, name)]))
+
+    def place(self, key: object, why: Why) -> int:
+        """Returns the place of a reason, taken in if it is new."""
+        known = self.places.get(key)
+        if known is None:
+            known = self.places[key] = len(self.reasons)
+            self.reasons.append(why)
+        return known

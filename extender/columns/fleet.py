@@ -1,0 +1,312 @@
+"""
+All nodes as columns, and one pod asked of many of them: a known question costs what has changed since.
+
+Whoever keeps the inventory tells which nodes have changed, at any time and from any thread; what that means is read
+when the next question comes. Questions take turns; what they remember is bounded.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from operator import itemgetter
+
+import numpy as np
+from numpy.typing import NDArray
+
+from extender.columns.answers import BYTES_A_NODE, NO_REASON, NO_SCORE, Answers, Why
+from extender.columns.demand import demand
+from extender.columns.kernel import Fate, admit
+from extender.columns.law import Law, law_of
+from extender.columns.reasons import reasons_of, why_of
+from extender.columns.standing import Rows, standing
+from extender.columns.table import Ints, Table
+from extender.columns.worth import worth
+from extender.fleet import Shape, Snapshot, placement_score
+from extender.kubelet.admission import Kubelet
+from extender.model.pod import Pod
+from extender.score import Strategy
+
+UNHEARD = -1
+"""The slot of a name that the fleet has not heard of."""
+REMEMBERED_BYTES = 32 << 20
+"""What answers may take; with 5,000 nodes that is about 500 questions."""
+FEWEST_QUESTIONS = 16
+
+
+class Way(IntEnum):
+    """How a node is judged."""
+
+    LAW = 0
+    """By its state, which is known for certain."""
+    ALONE = 1
+    """By itself, by whoever keeps the inventory: what will have become of it is not certain."""
+    PASSES = 2
+    """It is let through by a rule."""
+    REFUSED = 3
+    """It is refused by a rule."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What the inventory says of one node."""
+
+    way: Way
+    snapshot: Snapshot | None = None
+    """Its state; there is one if it is judged by law."""
+    label: int = 0
+    """A small number that the inventory wants to count by."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Answers about the nodes asked for, in their order."""
+
+    slots: Ints
+    """(N,) ``UNHEARD`` where the fleet knows of no node of that name."""
+    way: NDArray[np.int8]
+    """(N,) a ``Way``; of no meaning where the node is unheard of."""
+    label: NDArray[np.int8]
+    """(N,) the inventory's own number; 0 where the node is unheard of."""
+    fate: NDArray[np.int8]
+    """(N,) a ``Fate``; undecided where the node is not judged by law."""
+    why: NDArray[np.int16]
+    """(N,) places in ``reasons``; ``NO_REASON`` where it is not refused by law."""
+    score: NDArray[np.int8]
+    """(N,) 0 where there is no placement to score."""
+    reasons: Sequence[Why]
+    twins: int
+    """How many of the nodes the twin had to be asked about."""
+
+
+class Fleet:
+    """All nodes, by slot."""
+
+    def __init__(self, read: Callable[[str], Entry | None]) -> None:
+        """Begins without nodes; ``read`` says what is known of a node now, or None if there is none of that name."""
+        self._read = read
+        self._lock = threading.Lock()
+        self._news_lock = threading.Lock()
+        self._news: dict[str, None] = {}
+        self._slots: dict[str, int] = {}
+        self._free: list[int] = []
+        self._entries: list[Entry | None] = []
+        self._kubelets: list[Kubelet | None] = []
+        self._tables: list[Table] = []
+        self._tables_by_law: dict[Law, int] = {}
+        self._slots_of: list[list[int]] = []
+        """Per table, the slot of each row."""
+        self._generation = 0
+        self._answers: OrderedDict[tuple[Shape, Strategy], Answers] = OrderedDict()
+        self._resize(64)
+
+    def _resize(self, capacity: int) -> None:
+        have = len(self._entries)
+        self._entries += [None] * (capacity - have)
+        self._kubelets += [None] * (capacity - have)
+        self._free += range(capacity - 1, have - 1, -1)
+        for name, kind in (
+            ("_changed", np.int64),
+            ("_table", np.int32),
+            ("_row", np.int64),
+            ("_way", np.int8),
+            ("_label", np.int8),
+        ):
+            wide = np.zeros(capacity, kind)
+            if have:
+                wide[:have] = getattr(self, name)
+            setattr(self, name, wide)
+        for answers in self._answers.values():
+            answers.grow(capacity)
+
+    # typed here, made by _resize
+    _changed: Ints
+    """(N,) the number of the node's last change."""
+    _table: NDArray[np.int32]
+    """(N,) its table; -1 where no columns can follow its law."""
+    _row: Ints
+    _way: NDArray[np.int8]
+    _label: NDArray[np.int8]
+
+    # --- news
+
+    def note(self, name: str) -> None:
+        """Takes note that what is known of a node has changed."""
+        with self._news_lock:
+            self._news[name] = None
+
+    def refresh(self) -> None:
+        """Reads what has changed; every question does so first."""
+        with self._lock:
+            self._refresh()
+
+    def _refresh(self) -> None:
+        with self._news_lock:
+            names, self._news = self._news, {}
+        for name in names:
+            self._put(name, self._read(name))
+
+    def _put(self, name: str, entry: Entry | None) -> None:
+        slot = self._slots.get(name)
+        if slot is None:
+            if entry is None:
+                return
+            if not self._free:
+                self._resize(2 * len(self._entries))
+            slot = self._slots[name] = self._free.pop()
+            self._table[slot] = -1
+        self._generation += 1
+        self._changed[slot] = self._generation
+        if entry is None:
+            self._leave_table(slot)
+            self._entries[slot] = self._kubelets[slot] = None
+            del self._slots[name]
+            self._free.append(slot)
+            return
+        self._entries[slot] = entry
+        self._way[slot], self._label[slot] = entry.way, entry.label
+        if entry.way is Way.LAW:
+            assert entry.snapshot is not None
+            self._put_row(slot, entry.snapshot)
+
+    def _put_row(self, slot: int, snapshot: Snapshot) -> None:
+        kubelet = snapshot.kubelet
+        if self._kubelets[slot] is not kubelet:
+            self._leave_table(slot)
+            self._kubelets[slot] = kubelet
+            law = law_of(kubelet)
+            if law is not None:
+                self._enter_table(slot, law)
+        if self._table[slot] >= 0:
+            self._tables[self._table[slot]].put(int(self._row[slot]), kubelet, snapshot.settled)
+
+    def _enter_table(self, slot: int, law: Law) -> None:
+        index = self._tables_by_law.get(law)
+        if index is None:
+            index = self._tables_by_law[law] = len(self._tables)
+            self._tables.append(Table(law))
+            self._slots_of.append([])
+        self._table[slot] = index
+        self._row[slot] = self._tables[index].add()
+        self._slots_of[index].append(slot)
+
+    def _leave_table(self, slot: int) -> None:
+        """Takes a row out; the last row of the table moves to its place."""
+        index = int(self._table[slot])
+        if index < 0:
+            return
+        table, slots, row = self._tables[index], self._slots_of[index], int(self._row[slot])
+        last = slots.pop()
+        if last != slot:
+            table.copy(table.rows - 1, row)
+            slots[row] = last
+            self._row[last] = row
+        table.rows -= 1
+        self._table[slot] = -1
+        self._kubelets[slot] = None
+
+    # --- questions
+
+    def ask(
+        self,
+        pod: Pod,
+        shape: Shape,
+        names: Sequence[str],
+        strategy: Strategy = Strategy.PACK,
+        *,
+        scored: bool = False,
+    ) -> Told:
+        """
+        Asks a pod of nodes that it is not on.
+
+        Args:
+            pod: the pod.
+            shape: its shape; pods of one shape have one answer.
+            names: which nodes.
+            strategy: by which placements are scored.
+            scored: whether scores are wanted even where only the twin can tell them.
+        """
+        with self._lock:
+            self._refresh()
+            slots = self._slots_named(names)
+            heard = slots != UNHEARD
+            lawful = heard & (self._way[slots] == Way.LAW)
+            answers = self._remembered(shape, strategy)
+            self._judge(answers, pod, slots[lawful & (self._changed[slots] > answers.seen[slots])], strategy)
+            undecided = lawful & (answers.fate[slots] == Fate.UNDECIDED)
+            if scored:
+                undecided |= lawful & (answers.fate[slots] == Fate.ADMITTED) & (answers.score[slots] == NO_SCORE)
+            asked = slots[undecided].tolist()
+            for slot in asked:
+                self._ask_twin(answers, pod, slot, strategy)
+            fate = np.where(lawful, answers.fate[slots], np.int8(Fate.UNDECIDED))
+            return Told(
+                slots=slots,
+                way=self._way[slots],
+                label=np.where(heard, self._label[slots], np.int8(0)),
+                fate=fate,
+                why=np.where(fate == Fate.REFUSED, answers.why[slots], np.int16(NO_REASON)),
+                score=np.where(fate == Fate.ADMITTED, np.maximum(answers.score[slots], 0), np.int8(0)),
+                reasons=answers.reasons,
+                twins=len(asked),
+            )
+
+    def _slots_named(self, names: Sequence[str]) -> Ints:
+        if len(names) > 1:
+            try:
+                return np.array(itemgetter(*names)(self._slots), np.int64)
+            except KeyError:
+                pass
+        return np.array([self._slots.get(name, UNHEARD) for name in names], np.int64)
+
+    def _remembered(self, shape: Shape, strategy: Strategy) -> Answers:
+        key = shape, strategy
+        answers = self._answers.get(key)
+        if answers is None:
+            most = max(FEWEST_QUESTIONS, REMEMBERED_BYTES // (BYTES_A_NODE * len(self._entries)))
+            while len(self._answers) >= most:
+                self._answers.popitem(last=False)
+            answers = self._answers[key] = Answers.of_none(len(self._entries))
+        self._answers.move_to_end(key)
+        return answers
+
+    def _judge(self, answers: Answers, pod: Pod, slots: Ints, strategy: Strategy) -> None:
+        """Judges by columns, table by table."""
+        answers.seen[slots] = self._changed[slots]
+        answers.fate[slots] = Fate.UNDECIDED
+        tables = self._table[slots]
+        for index in np.unique(tables).tolist():
+            if index < 0:
+                continue
+            table, chosen = self._tables[index], slots[tables == index]
+            law = table.law
+            if law not in answers.demands:
+                answers.demands[law] = demand(pod, law)
+            asked = answers.demands[law]
+            if asked is None:
+                continue
+            rows: Rows = self._row[chosen]
+            if len(chosen) == table.rows:
+                rows, chosen = slice(0, table.rows), np.array(self._slots_of[index], np.int64)
+            outcome = admit(table, rows, standing(table, rows, asked.resources), asked)
+            answers.fate[chosen] = outcome.fate
+            answers.score[chosen] = worth(table, rows, outcome, asked, strategy)
+            kubelet = self._kubelets[chosen[0]]
+            assert kubelet is not None
+            answers.why[chosen] = reasons_of(answers, table, rows, outcome, asked, pod, kubelet.configuration)
+
+    def _ask_twin(self, answers: Answers, pod: Pod, slot: int, strategy: Strategy) -> None:
+        entry = self._entries[slot]
+        assert entry is not None
+        assert entry.snapshot is not None
+        snapshot = entry.snapshot
+        fit = snapshot.ask(pod)
+        if fit.admit:
+            answers.fate[slot] = Fate.ADMITTED
+            answers.score[slot] = placement_score(snapshot, fit, strategy)
+        else:
+            answers.fate[slot] = Fate.REFUSED
+            answers.why[slot] = why_of(answers, fit, snapshot.kubelet.configuration)

@@ -1,0 +1,133 @@
+"""The fleet answers as each node's twin does, whatever has changed in between."""
+
+from __future__ import annotations
+
+import random
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.append(str(Path(__file__).parent.parent / "kubelet"))  # the generator of the proof
+
+from builders import configuration, database, machine, pod
+from columns.agreement import by_law
+
+from extender.columns.fleet import UNHEARD, Entry, Fleet, Way
+from extender.columns.kernel import Fate
+from extender.fleet import Snapshot, placement_score, shape_of
+from extender.kubelet import admission
+from extender.model.configuration import Version
+from extender.model.pod import Pod
+from extender.score import Strategy
+
+
+class World:
+    """What is known of each node, and a fleet that reads it."""
+
+    def __init__(self) -> None:
+        self.entries: dict[str, Entry] = {}
+        self.fleet = Fleet(self.entries.get)
+
+    def put(self, name: str, snapshot: Snapshot, way: Way = Way.LAW) -> None:
+        self.entries[name] = Entry(way, snapshot, label=len(name))
+        self.fleet.note(name)
+
+    def remove(self, name: str) -> None:
+        del self.entries[name]
+        self.fleet.note(name)
+
+
+def snapshots(seed: str, mix: str) -> tuple[list[Snapshot], list[Pod]]:
+    """Nodes of many laws, and pods to ask of them."""
+    drawn = by_law(seed, 12, "1.37", mix).values()
+    return (
+        [Snapshot(kubelet, state) for nodes in drawn for kubelet, state in nodes.nodes],
+        [one for nodes in drawn for one in nodes.pods],
+    )
+
+
+def told(world: World, asked: Pod, names: list[str], strategy: Strategy) -> list[tuple[bool, int]]:
+    answer = world.fleet.ask(asked, shape_of(asked), names, strategy, scored=True)
+    return [
+        (fate == Fate.ADMITTED, score) for fate, score in zip(answer.fate.tolist(), answer.score.tolist(), strict=True)
+    ]
+
+
+def twins(world: World, asked: Pod, names: list[str], strategy: Strategy) -> list[tuple[bool, int]]:
+    found = []
+    for name in names:
+        snapshot = world.entries[name].snapshot
+        assert snapshot is not None
+        fit = snapshot.ask(asked)
+        found.append((fit.admit, placement_score(snapshot, fit, strategy) if fit.admit else 0))
+    return found
+
+
+@pytest.mark.parametrize("mix", ["plain", "devices", "budgets"])
+def test_known_questions_see_every_change(mix: str) -> None:
+    """However nodes come, change, go and come again between questions, each answer is the twin's of that moment."""
+    states, pods = snapshots("fleet", mix)
+    dice, world = random.Random(mix), World()
+    asked = dice.sample(pods, 4)
+    for _ in range(60):
+        for _ in range(dice.randrange(5)):
+            name = f"n{dice.randrange(40)}"
+            if name in world.entries and dice.random() < 0.3:
+                world.remove(name)
+            else:
+                world.put(name, dice.choice(states))
+        names = dice.sample(sorted(world.entries), dice.randrange(len(world.entries) + 1))
+        one, strategy = dice.choice(asked), dice.choice(list(Strategy))
+
+        assert twins(world, one, names, strategy) == told(world, one, names, strategy)
+
+
+def world_of(count: int) -> World:
+    world = World()
+    kubelet = admission.start(machine(), configuration(), Version.V1_37)
+    for number in range(count):
+        world.put(f"n{number}", Snapshot(kubelet, admission.initial(kubelet)))
+    return world
+
+
+def test_a_known_question_asks_about_changes_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asked again, only what has changed is judged again."""
+    world, asked = world_of(100), database("p")
+    names = list(world.entries)
+    world.fleet.ask(asked, shape_of(asked), names)
+    judged: list[int] = []
+    real = Fleet._judge
+    monkeypatch.setattr(Fleet, "_judge", lambda *args: (judged.append(len(args[3])), real(*args)))
+    snapshot = world.entries["n7"].snapshot
+    assert snapshot is not None
+    world.put("n7", Snapshot(snapshot.kubelet, admission.admit(snapshot.kubelet, snapshot.state, pod("q"))[1]))
+    world.fleet.ask(asked, shape_of(asked), names)
+
+    assert [1] == judged
+
+
+def test_who_is_not_judged_by_law_is_left_to_the_inventory() -> None:
+    """Nodes that a rule decides, that are judged alone, or that nobody has heard of have no fate here."""
+    world = world_of(1)
+    snapshot = world.entries["n0"].snapshot
+    assert snapshot is not None
+    for name, way in (("alone", Way.ALONE), ("passes", Way.PASSES), ("refused", Way.REFUSED)):
+        world.put(name, snapshot, way)
+    answer = world.fleet.ask(database("p"), shape_of(database("p")), ["n0", "alone", "passes", "refused", "nobody"])
+
+    assert [Fate.ADMITTED, *[Fate.UNDECIDED] * 4] == answer.fate.tolist()
+    assert [Way.LAW, Way.ALONE, Way.PASSES, Way.REFUSED] == answer.way[:4].tolist()
+    assert UNHEARD == answer.slots[4]
+    assert [2, 5, 6, 7, 0] == answer.label.tolist()
+
+
+def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many shapes are asked about, few questions are remembered."""
+    monkeypatch.setattr("extender.columns.fleet.REMEMBERED_BYTES", 0)
+    world = world_of(3)
+    for cpus in range(1, 40):
+        asked = pod("p", cpu=str(cpus))
+        world.fleet.ask(asked, shape_of(asked), ["n0", "n1"])
+
+    assert 16 == len(world.fleet._answers)
