@@ -87,10 +87,13 @@ def serve() -> Flask:
     """
     try:
         settings = load()
-        return create_app(settings, start(settings))
+        app = create_app(settings, start(settings))
     except (SettingsError, KubeError) as error:
         log.critical(str(error))
         sys.exit(APP_LOAD_ERROR)
+    if settings.what_if.enabled:
+        app.extensions["what-if"].warm_up()
+    return app
 
 
 def _answer(world: World, verb: str, act: Callable[[World, object], Any], fail: Callable[[str], Any]) -> Response:

@@ -65,13 +65,15 @@ class Background:
             self._places.release()
 
     def warm_up(self) -> None:
-        """Has the process started and told all there is, beside what else goes on: a question is about to come."""
-        if self._worker is None:
-            threading.Thread(target=self._warm_up, name="what-if", daemon=True).start()
+        """Has the process started and told all there is, beside what else goes on: a question may be about to come."""
+        threading.Thread(target=self._warm_up, name="what-if", daemon=True).start()
 
     def _warm_up(self) -> None:
-        with self._turn:
-            self._told()
+        if self._turn.acquire(blocking=False):  # else a question is under way, which does the same
+            try:
+                self._told()
+            finally:
+                self._turn.release()
 
     def close(self) -> None:
         """Ends the process."""

@@ -414,7 +414,7 @@ def test_gates_of_a_change_are_merged() -> None:
 
 def test_the_map_shows_cores_holders_and_pool() -> None:
     """A map has every core with its siblings, the reserved CPUs, and for each pod what it holds."""
-    mapped: Json = questions.mapped(site("n", database("db")))  # type: ignore[assignment]
+    mapped: Json = questions.mapped(site("n", database("db")))
 
     assert [0, 16] == mapped["zones"][0]["cores"][0]["cpus"]
     assert "0,16" == mapped["reserved"]

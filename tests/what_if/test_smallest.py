@@ -26,8 +26,8 @@ _STEP = re.compile(r'\["([^"]+)"\]|\[(\d+)\]|\.?([^.\[]+)')
 def suggested(node: Site, document: Json, **question: Any) -> list[Json]:
     """What is suggested for a pod on one node."""
     body = questions.read({"pods": [document], "suggest": 1, **question})
-    (answer,) = run(questions.answered("what-if", body, [node]))["pods"]  # type: ignore[misc]
-    return list(answer["suggestions"])
+    answer: Any = run(questions.answered("what-if", body, [node]))
+    return list(answer["pods"][0]["suggestions"])
 
 
 def applied(document: Json, edits: list[Json]) -> Json:
@@ -68,8 +68,8 @@ def finding(node: Site, document: Json, changed: Json) -> Json:
     question: Json = {"pods": [document]}
     if changed:
         question["change"] = changed
-    (answer,) = run(questions.answered("what-if", questions.read(question), [node]))["pods"]  # type: ignore[misc]
-    (found,) = answer["nodes"]
+    answer: Any = run(questions.answered("what-if", questions.read(question), [node]))
+    (found,) = answer["pods"][0]["nodes"]
     return dict(found)
 
 
@@ -202,7 +202,7 @@ def test_one_more_of_a_smaller_amount_is_refused() -> None:
 
     for more in ({"cpu": str(asked.amounts["cpu"] + 1)}, {"memory": str(asked.amounts["memory"] + (1 << 20))}):
         body = questions.read({"pods": [smaller], "amounts": more})
-        (answer,) = run(questions.answered("what-if", body, [node]))["pods"]  # type: ignore[misc]
+        answer: Any = run(questions.answered("what-if", body, [node]))
         assert not answer["fits"], more
 
 

@@ -150,11 +150,11 @@ function arrange() {
 function row(item) {
   const { node, said } = item;
   const known = details.get(item.name);
-  const about = node?.fault ? node.knowledge : [node?.policy, node?.scope, node?.knowledge === "exact" ? null : node?.knowledge].filter(Boolean).join(" · ");
   const map = known?.map || node;
+  const about = map?.fault ? map.knowledge : [map?.policy, map?.scope, map?.knowledge === "exact" ? null : map?.knowledge].filter(Boolean).join(" · ");
   return [
     h("div", {}, h("h3", { title: item.name }, item.name), h("p", { class: "about" }, about)),
-    map?.zones ? zones(map, known?.finding?.admission, true) : h("p", { class: "muted" }, node?.fault || "not there today"),
+    map?.zones ? zones(map, known?.finding?.admission, true) : h("p", { class: "muted" }, map?.fault || "not there today"),
     h("div", {}, verdict(item), h("p", { class: "said", title: said?.sentence }, said?.sentence || (item.before ? "the node is gone" : ""))),
   ];
 }

@@ -86,7 +86,7 @@ export class List {
     const step = { ArrowDown: 1, ArrowUp: -1, PageDown: page, PageUp: -page, Home: -this.items.length, End: this.items.length }[event.key];
     if (step === undefined || !this.items.length) return;
     event.preventDefault();
-    this.choose(Math.min(this.items.length - 1, Math.max(0, this.at < 0 ? 0 : this.at + step)));
+    this.choose(Math.min(this.items.length - 1, Math.max(0, this.at + step)));
   }
 
   choose(place) {

@@ -1,0 +1,160 @@
+"""
+Do questions of people disturb the scheduler? Latency of filter with and without what-if load, over real gunicorn.
+
+``python tests/what_if/bench_verbs.py [nodes] [rounds]`` alternates rounds without and with load, so that whatever else
+the machine does falls on both alike, and prints p50 and p99 and their ratio. Exit code 1 if p99 is more than doubled.
+"""
+
+from __future__ import annotations
+
+import http.client
+import itertools
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+HERE = Path(__file__).parent
+PORT = 8397
+PER_ROUND = 60
+SHAPES = itertools.count(1)
+
+
+@contextmanager
+def server(nodes: int) -> Iterator[None]:
+    """Real gunicorn with so many nodes."""
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Path(folder) / "extender.yaml"
+        settings.write_text(
+            f"listen: {{port: {PORT}}}\nlog: {{level: error}}\nrules: {{assume: bind}}\n", encoding="utf-8"
+        )
+        command = [
+            sys.executable,
+            "-m",
+            "gunicorn",
+            "-c",
+            "python:extender.gunicorn_config",
+            f"many_nodes:serve({nodes})",
+        ]
+        environment = {**os.environ, "NUMA_EXTENDER_CONFIG": str(settings), "PYTHONPATH": str(HERE)}
+        with subprocess.Popen(command, env=environment) as process:
+            try:
+                wait()
+                yield
+            finally:
+                process.terminate()
+
+
+def wait() -> None:
+    for _ in range(600):
+        try:
+            if call(http.client.HTTPConnection("127.0.0.1", PORT, timeout=5), "GET", "/readyz")[0] == 200:
+                return
+        except OSError:
+            time.sleep(0.2)
+    raise SystemExit("the server does not come up")
+
+
+def call(connection: http.client.HTTPConnection, method: str, path: str, body: Any = None) -> tuple[int, bytes]:
+    connection.request(method, path, json.dumps(body) if body is not None else None)
+    response = connection.getresponse()
+    return response.status, response.read()
+
+
+def pod(cpu: int, memory: int) -> dict[str, Any]:
+    amounts = {"cpu": str(cpu), "memory": str(memory)}
+    spec = {"containers": [{"name": "main", "resources": {"requests": amounts, "limits": amounts}}]}
+    return {"metadata": {"name": "p", "namespace": "d", "uid": "u"}, "spec": spec, "status": {"qosClass": "Guaranteed"}}
+
+
+def measure(names: list[str], times: list[float], *, fresh: bool) -> None:
+    """One round of filter calls; ``fresh`` asks for a pod whose shape was never seen."""
+    connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=60)
+    for _ in range(PER_ROUND // 6 if fresh else PER_ROUND):
+        asked = pod(4, (8 << 30) + (next(SHAPES) << 20 if fresh else 0))
+        body = json.dumps({"Pod": asked, "NodeNames": names})
+        begun = time.perf_counter()
+        connection.request("POST", "/scheduler/filter", body)
+        connection.getresponse().read()
+        times.append(time.perf_counter() - begun)
+        time.sleep(0.004)
+
+
+class Load:
+    """People who ask all the time: verdicts on all nodes, capacity, lists and maps."""
+
+    def __init__(self) -> None:
+        self.stop, self.answers, self.refused = threading.Event(), 0, 0
+        self._threads = [threading.Thread(target=self._ask, args=(number,)) for number in range(4)]
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        time.sleep(0.3)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _ask(self, number: int) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=60)
+        while not self.stop.is_set():
+            question = {"pods": [pod(2 + next(SHAPES) % 7, 1 << 30)]}
+            path = ("what-if?detail=brief", "capacity?detail=brief", "what-if", "nodes")[number]
+            method, body = ("GET", None) if path == "nodes" else ("POST", question)
+            status, _ = call(connection, method, f"/api/v1/{path}", body)
+            self.answers += status == 200
+            self.refused += status == 429
+            if status != 200:
+                time.sleep(0.05)
+
+
+def report(kind: str, alone: list[float], under: list[float]) -> float:
+    def at(times: list[float], part: float) -> float:
+        return sorted(times)[int(len(times) * part)] * 1000
+
+    ratio = at(under, 0.99) / at(alone, 0.99)
+    print(
+        f"{kind:12} {len(alone):5} calls  alone p50 {at(alone, 0.5):7.1f} p99 {at(alone, 0.99):7.1f} ms"
+        f"   under load p50 {at(under, 0.5):7.1f} p99 {at(under, 0.99):7.1f} ms   p99 ratio {ratio:.2f}"
+    )
+    return ratio
+
+
+def main() -> None:
+    nodes = int(sys.argv[1]) if len(sys.argv) > 1 else 5000
+    rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 10
+    with server(nodes):
+        connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=120)
+        listed = json.loads(call(connection, "GET", "/api/v1/nodes")[1])["nodes"]
+        names = [node["name"] for node in listed]
+        times: dict[tuple[bool, bool], list[float]] = {
+            (fresh, loaded): [] for fresh in (False, True) for loaded in (False, True)
+        }
+        measure(names, [], fresh=False)
+        answers = refused = 0
+        for _ in range(rounds):
+            for fresh in (False, True):
+                measure(names, times[fresh, False], fresh=fresh)
+                with Load() as load:
+                    measure(names, times[fresh, True], fresh=fresh)
+                answers, refused = answers + load.answers, refused + load.refused
+        print(f"{len(names)} nodes; meanwhile {answers} questions were answered and {refused} told to come again")
+        ratios = [
+            report(kind, times[fresh, False], times[fresh, True])
+            for kind, fresh in (("known shape", False), ("new shape", True))
+        ]
+        sys.exit(1 if max(ratios) > 2 else 0)
+
+
+if __name__ == "__main__":
+    main()
