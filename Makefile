@@ -57,6 +57,10 @@ golden: venv
 	tests/kubelet/judge/build.sh $(VERSIONS)
 	$(PROOF) proof.golden
 
+## The exporter's PodResources messages, made anew from their .proto.
+protobuf: venv
+	$(BIN)/python -m grpc_tools.protoc --proto_path=. --python_out=. --pyi_out=. extender/exporter/podresources.proto
+
 lint: venv
 	$(BIN)/ruff check extender tests
 	$(BIN)/ruff format --check extender tests
