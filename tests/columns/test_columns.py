@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 sys.path.append(str(Path(__file__).parent.parent / "kubelet"))  # the generator of the proof
 
-from columns.agreement import by_law, differences
+from agreement import by_law, differences
 
 from extender.columns.law import Law
 

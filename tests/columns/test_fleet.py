@@ -10,8 +10,8 @@ import pytest
 
 sys.path.append(str(Path(__file__).parent.parent / "kubelet"))  # the generator of the proof
 
+from agreement import by_law
 from builders import configuration, database, machine, pod
-from columns.agreement import by_law
 
 from extender.columns.fleet import UNHEARD, Entry, Fleet, Way
 from extender.columns.kernel import Fate
