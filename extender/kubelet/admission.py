@@ -24,7 +24,7 @@ from extender.kubelet.hints import Hints
 from extender.kubelet.memory_manager import MemoryManager, memory_manager
 from extender.kubelet.options import TopologyOptions, cpu_options, topology_options
 from extender.kubelet.requests import ContainerRequest, PodRequest, pod_request
-from extender.kubelet.reservation import check_reserved_memory, reservation
+from extender.kubelet.reservation import check_capacity, check_reserved_memory, reservation
 from extender.kubelet.topology import CpuTopology, discover
 from extender.kubelet.topology_manager import UNDECIDED, Affinity, TopologyManager, topology_manager
 from extender.model.configuration import (
@@ -76,6 +76,7 @@ def start(machine: Machine, configuration: KubeletConfiguration, version: Versio
     """
     resolved = gates(version, configuration.feature_gates)
     check_reserved_memory(configuration.reserved_memory)
+    reserved = reservation(machine, configuration, version)
     policy = configuration.topology_policy
     # Policy none returns before options and zones are looked at, so broken options pass with it.
     options = (
@@ -85,7 +86,6 @@ def start(machine: Machine, configuration: KubeletConfiguration, version: Versio
     )
     manager = topology_manager(machine, policy, options)
     topology = discover(machine)
-    reserved = reservation(machine, configuration, topology.all, version)
     memory = None
     cpu = _start_cpu_manager(topology, configuration, resolved, version, reserved.cpus)
     if configuration.memory_policy is MemoryPolicy.STATIC:
@@ -96,6 +96,7 @@ def start(machine: Machine, configuration: KubeletConfiguration, version: Versio
             version,
             pod_level=resolved.pod_level_resource_managers,
         )
+    check_capacity(machine, reserved.amounts)
     zones = tuple(zone.id for zone in machine.zones)
     return Kubelet(
         machine, configuration, version, resolved, topology, manager, DeviceManager(zones, version), cpu, memory

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from extender import cpuset
 from extender.kubelet.errors import StartError
 from extender.kubelet.requests import CPU, MEMORY, is_memory
+from extender.kubelet.topology import discover
 from extender.model.configuration import Amounts, KubeletConfiguration, ReservedMemory, Version
 from extender.model.machine import Machine
 from extender.quantity import NANO, Format, Quantity, QuantityError, of, parse
@@ -35,14 +36,13 @@ class Reservation:
     """How many CPUs are reserved, rounded up; None where none are, with which the static policy does not start."""
 
 
-def reservation(machine: Machine, configuration: KubeletConfiguration, online: int, version: Version) -> Reservation:
+def reservation(machine: Machine, configuration: KubeletConfiguration, version: Version) -> Reservation:
     """
     Adds up what is reserved.
 
     Args:
         machine: for thresholds in percent of its memory.
         configuration: of the kubelet.
-        online: every CPU of the machine.
         version: the kubelet's minor.
 
     Raises:
@@ -52,30 +52,42 @@ def reservation(machine: Machine, configuration: KubeletConfiguration, online: i
     kube = _reserved(configuration.kube_reserved, version)
     listed = cpuset.parse(configuration.reserved_system_cpus)
     if listed:
+        online = _online(machine)
         if listed & ~online:
             raise StartError(
-                f"invalid reserved CPUs {cpuset.render(listed)}: not a subset of online-cpus {cpuset.render(online)}"
+                f"reserved-cpus: {cpuset.render(listed)} is not a subset of online-cpus: {cpuset.render(online)}"
             )
         system[CPU] = of(listed.bit_count()).nanos
         kube.pop(CPU, None)
     evicted = _eviction(machine, configuration.eviction_hard)
     sums = {CPU: system.get(CPU, 0) + kube.get(CPU, 0)}
     sums[MEMORY] = system.get(MEMORY, 0) + kube.get(MEMORY, 0) + evicted
-    _check_capacity(sums, {CPU: machine.cpus, MEMORY: sum(zone.memory for zone in machine.zones)})
     amounts = {name: Quantity(nanos, None, Format.BINARY_SI) for name, nanos in sums.items() if nanos}
     milli = amounts[CPU].milli if CPU in amounts else 0
     return Reservation(amounts, -(-milli // 1000) if CPU in amounts else None)
 
 
-def _check_capacity(sums: Mapping[str, int], capacity: Mapping[str, int]) -> None:
-    """A kubelet that is told to reserve more than there is does not start (validateNodeAllocatable)."""
-    for name, nanos in sums.items():
-        if nanos > capacity[name] * NANO:
+def check_capacity(machine: Machine, amounts: Amounts) -> None:
+    """
+    Compares what is reserved with what there is (validateNodeAllocatable).
+
+    Raises:
+        StartError: a kubelet that is told to reserve more than there is does not start.
+    """
+    capacity = {CPU: machine.cpus, MEMORY: sum(zone.memory for zone in machine.zones)}
+    for name, amount in amounts.items():
+        if amount.nanos > capacity[name] * NANO:
             raise StartError(
                 f'invalid Node Allocatable configuration. Resource "{name}" has a reservation of '
-                f"{Quantity(nanos, None, Format.BINARY_SI)} but capacity of {capacity[name]}. "
-                "Expected capacity >= reservation."
+                f"{amount} but capacity of {capacity[name]}. Expected capacity >= reservation."
             )
+
+
+def _online(machine: Machine) -> int:
+    try:
+        return discover(machine).all
+    except StartError as error:
+        raise StartError(f"unable to discover CPU topology info: {error}") from error
 
 
 def check_reserved_memory(reserved: Sequence[ReservedMemory]) -> None:
