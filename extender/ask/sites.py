@@ -12,7 +12,7 @@ from extender.inventory.node import Node
 from extender.model.pod import Pod
 from extender.model.state import NodeState
 from extender.what_if.holdings import rebuilt
-from extender.what_if.site import Running, Site
+from extender.what_if.site import Pods, Running, Site
 
 
 def sites_of(nodes: Iterable[Node]) -> list[Site]:
@@ -34,7 +34,7 @@ def site_of(node: Node) -> Site:
     )
 
 
-def running(state: NodeState, shown: Mapping[str, tuple[Pod, bool]]) -> Mapping[str, Running]:
+def running(state: NodeState, shown: Mapping[str, tuple[Pod, bool]]) -> Pods:
     """
     Returns the pods that run on a node.
 
@@ -42,7 +42,7 @@ def running(state: NodeState, shown: Mapping[str, tuple[Pod, bool]]) -> Mapping[
         state: what the kubelet's managers hold.
         shown: uid to pod, as the API server shows it, and whether it is started.
     """
-    return _Running(state, shown)
+    return Pods(_Running(state, shown))
 
 
 class _Running(Mapping[str, Running]):

@@ -29,12 +29,31 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Overfull:
+    """The node as a whole has not enough left, whatever its zones have; amounts in billionths of the unit."""
+
+    resource: str
+    requested: int
+    used: int
+    """What the node's pods request together."""
+    allocatable: int
+
+    @property
+    def left(self) -> int:
+        """What is not requested yet."""
+        return max(0, self.allocatable - self.used)
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """One pod on one node."""
 
     node: str
     outcome: Outcome
     verdict: Verdict | None = None
+    """Of the resource managers."""
+    overfull: Overfull | None = None
+    """Why the kubelet refuses the pod all the same."""
     why: str = ""
     """How the kubelet would crash, or why the node cannot be judged."""
     before: tuple[Room, ...] = ()

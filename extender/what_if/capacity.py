@@ -13,12 +13,13 @@ from dataclasses import dataclass, replace
 from extender.fleet import Fit, Snapshot, rooms
 from extender.kubelet.admission import Kubelet, admit, settled
 from extender.kubelet.errors import KubeletCrash
-from extender.model.answer import Capacity
+from extender.model.answer import Capacity, Finding, Outcome
 from extender.model.pod import Pod
 from extender.model.state import CpuState, DeviceState, MemoryState, NodeState
 from extender.what_if.alike import standing
 from extender.what_if.fit import explained
 from extender.what_if.site import Site
+from extender.what_if.totals import allocatable, copies, overfull, requested
 from extender.what_if.work import Progress, Work, each
 
 REFUSALS = 8
@@ -40,9 +41,40 @@ def capacities(sites: Sequence[Site], pod: Pod, most: int, what: str = "count") 
         refusal = known[like].refusal
         if refusal is not None:
             refusal = replace(refusal, node=site.name, knowledge=site.knowledge, estimates=site.estimates)
-        counted.append(replace(known[like], node=site.name, knowledge=site.knowledge, refusal=refusal))
-        yield progress
+        own = replace(known[like], node=site.name, knowledge=site.knowledge, refusal=refusal)
+        counted.append((yield from as_a_whole(site, pod, own, progress)))
     return counted
+
+
+def as_a_whole(site: Site, pod: Pod, counted: Capacity, progress: Progress) -> Work[Capacity]:
+    """Counts no more than the node as a whole has room for; each copy takes the same of it."""
+    yield progress
+    if site.snapshot is None:
+        return counted
+    there, used, asked = allocatable(site.snapshot.kubelet), site.pods.requested, requested(pod)
+    most = copies(there, used, asked)
+    if most is None or most >= counted.fits:
+        return counted
+    some = yield from capacity(site, pod, most, progress) if most else _none(site)
+    full = {name: used.get(name, 0) + most * nanos for name, nanos in asked.items()}
+    refusal = Finding(
+        site.name,
+        Outcome.REFUSED,
+        overfull=overfull(there, {**used, **full}, asked),
+        before=some.after,
+        configuration=site.snapshot.kubelet.configuration,
+        knowledge=site.knowledge,
+        estimates=site.estimates,
+    )
+    return replace(some, fits=most, beyond=0, pinned=True, refusal=refusal)
+
+
+def _none(site: Site) -> Work[Capacity]:
+    """No copy at all."""
+    yield from ()
+    assert site.snapshot is not None
+    rooms_now = site.snapshot.rooms
+    return Capacity(site.name, 0, before=rooms_now, after=rooms_now, knowledge=site.knowledge)
 
 
 def capacity(site: Site, pod: Pod, most: int, progress: Progress) -> Work[Capacity]:

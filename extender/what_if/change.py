@@ -20,7 +20,7 @@ from extender.model.pod import Pod
 from extender.model.question import Addition, Change, ConfigurationPatch
 from extender.model.state import Devices, NodeState
 from extender.model.verdict import Refusal
-from extender.what_if.site import NoSuchNodeError, Running, Site, chosen, matching
+from extender.what_if.site import NO_PODS, NoSuchNodeError, Pods, Running, Site, chosen, matching
 from extender.what_if.work import Work, each
 
 
@@ -71,7 +71,7 @@ def without(site: Site, uids: Sequence[str]) -> Site:
     """Returns the node without some of its pods; its kubelet's next admission frees what they hold."""
     if not uids:
         return site
-    pods = {uid: running for uid, running in site.pods.items() if uid not in uids}
+    pods = Pods({uid: running for uid, running in site.pods.items() if uid not in uids})
     if site.snapshot is None:
         return replace(site, pods=pods)
     state = site.snapshot.state
@@ -91,7 +91,7 @@ def restarted(
         kubelet = admission.start(machine or was.machine, patched(was.configuration, patch), version or was.version)
     except StartError as error:
         fault = f"its kubelet would not start: {error}"
-        return replace(site, snapshot=None, fault=fault, pods={}), [
+        return replace(site, snapshot=None, fault=fault, pods=NO_PODS), [
             Lost(site.name, running.pod, None, fault, configuration=was.configuration, rebuilt=running.rebuilt)
             for running in site.pods.values()
         ]
@@ -104,7 +104,7 @@ def restarted(
             kept[uid] = running
         else:
             lost.append(refused)
-    return replace(site, pods=kept, snapshot=Snapshot(kubelet, state)), lost
+    return replace(site, pods=Pods(kept), snapshot=Snapshot(kubelet, state)), lost
 
 
 def _again(name: str, kubelet: admission.Kubelet, state: NodeState, running: Running) -> tuple[Lost | None, NodeState]:

@@ -1,7 +1,8 @@
 """
 Would it fit: one pod asked of one node, with the figures that explain the answer.
 
-The verdict is ``extender.fleet``'s, the same that filter gives; the score is the one that prioritize gives.
+The verdict is ``extender.fleet``'s, the same that filter gives, and then what the node as a whole has left, which a
+scheduler looks at by itself; the score is the one that prioritize gives.
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ from collections.abc import Hashable, Sequence
 from dataclasses import replace
 
 from extender.fleet import Fit, Snapshot, placement_score, rooms
-from extender.model.answer import Finding, Outcome
+from extender.model.answer import Finding, Outcome, Overfull
 from extender.model.pod import Pod
+from extender.model.verdict import Admission, Verdict
 from extender.what_if.alike import standing
 from extender.what_if.site import Site
+from extender.what_if.totals import allocatable, overfull, requested
 from extender.what_if.work import Work, each
 
 
@@ -22,39 +25,66 @@ def ask(snapshot: Snapshot, pod: Pod) -> Fit:
     return Snapshot(snapshot.kubelet, snapshot.state).fit(pod, None)
 
 
+def judged(site: Site, pod: Pod) -> Verdict | Overfull | None:
+    """Returns what the kubelet would say, its managers and its general predicates; None where nothing is to be said."""
+    if site.snapshot is None:
+        return None
+    verdict = ask(site.snapshot, pod).verdict
+    if not isinstance(verdict, Admission):
+        return verdict
+    return lacking(site, pod) or verdict
+
+
+def lacking(site: Site, pod: Pod) -> Overfull | None:
+    """Returns what the node as a whole has not enough of."""
+    assert site.snapshot is not None
+    return overfull(allocatable(site.snapshot.kubelet), site.pods.requested, requested(pod))
+
+
 def findings(sites: Sequence[Site], pod: Pod, what: str = "fit") -> Work[list[Finding]]:
-    """Asks each node for itself; of nodes that are alike, one."""
+    """Asks each node for itself; of nodes that are alike to the managers, one."""
     known: dict[Hashable, Finding] = {}
     found = []
     for progress, site in each(what, sites, len(sites)):
         like = standing(site.snapshot) if site.snapshot else site.name
         if like not in known:
-            known[like] = finding(site, pod)
-        found.append(replace(known[like], node=site.name, knowledge=site.knowledge, estimates=site.estimates))
+            known[like] = managers(site, pod)
+        own = replace(known[like], node=site.name, knowledge=site.knowledge, estimates=site.estimates)
+        found.append(as_a_whole(site, pod, own))
         yield progress
     return found
 
 
 def finding(site: Site, pod: Pod) -> Finding:
     """Asks one node."""
+    return as_a_whole(site, pod, managers(site, pod))
+
+
+def managers(site: Site, pod: Pod) -> Finding:
+    """Asks the resource managers of one node."""
     if site.snapshot is None:
         return Finding(site.name, Outcome.UNKNOWN, why=site.fault, knowledge=site.knowledge)
     return explained(site, site.snapshot, ask(site.snapshot, pod))
 
 
+def as_a_whole(site: Site, pod: Pod, found: Finding) -> Finding:
+    """Adds what the general predicates say to a pod that the managers admit."""
+    lack = lacking(site, pod) if found.fits else None
+    return replace(found, outcome=Outcome.REFUSED, overfull=lack, after=(), score=0) if lack else found
+
+
 def explained(site: Site, snapshot: Snapshot, fit: Fit) -> Finding:
     """Returns the law's answer with what a reader needs to understand it."""
     admitted = fit.admit
-    after = rooms(snapshot.kubelet, fit.state) if admitted else ()
     return Finding(
         site.name,
         Outcome.CRASH if fit.verdict is None else Outcome.ADMITTED if admitted else Outcome.REFUSED,
         fit.verdict,
-        fit.crash,
-        snapshot.rooms,
-        after,
-        placement_score(snapshot, fit) if admitted else 0,
-        snapshot.kubelet.configuration,
-        site.knowledge,
-        site.estimates,
+        why=fit.crash,
+        before=snapshot.rooms,
+        after=rooms(snapshot.kubelet, fit.state) if admitted else (),
+        score=placement_score(snapshot, fit) if admitted else 0,
+        configuration=snapshot.kubelet.configuration,
+        knowledge=site.knowledge,
+        estimates=site.estimates,
     )

@@ -12,8 +12,10 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from extender import cpuset
 from extender.kubelet.requests import CPU, MEMORY, is_memory
-from extender.model.answer import Suggestion, Way
+from extender.model.answer import Overfull, Suggestion, Way
 from extender.model.pod import Pod
+from extender.model.verdict import Refusal
+from extender.quantity import NANO
 from extender.what_if.amounts import Dial, cost
 from extender.what_if.trial import Trial
 from extender.what_if.work import Work
@@ -44,6 +46,8 @@ def less(trial: Trial) -> Work[list[Suggestion]]:
 
 def _scarce(trial: Trial) -> list[Dial]:
     """The amounts that the refusal speaks of, or CPUs and memory where it speaks of none."""
+    if isinstance(trial.verdict, Overfull):
+        return [Dial(trial.verdict.resource)]
     refusal = trial.refusal
     names = [shortage.resource for shortage in refusal.shortages if shortage.requested]
     names += [refusal.resource] if refusal.resource and refusal.resource not in names else []
@@ -54,7 +58,8 @@ def _scarce(trial: Trial) -> list[Dial]:
 def _others(trial: Trial, scarce: Sequence[Dial]) -> list[Dial]:
     """The amounts that nothing is said of because admission ended before they were looked at."""
     names = {dial.resource for dial in scarce}
-    rest = [Dial(name, trial.refusal.container) for name in (CPU, MEMORY) if name not in names]
+    container = trial.refusal.container if isinstance(trial.verdict, Refusal) else None
+    rest = [Dial(name, container) for name in (CPU, MEMORY) if name not in names]
     return [dial for dial in rest if dial.read(trial.pod) > 0]
 
 
@@ -71,6 +76,8 @@ def _one(trial: Trial, dial: Dial) -> Work[Pod | None]:
 def _amounts(trial: Trial, dial: Dial, present: int) -> Iterator[int]:
     """Amounts worth trying, descending."""
     free = [room.free.get(dial.resource, 0) for room in trial.snapshot.rooms]
+    if isinstance(trial.verdict, Overfull):
+        free = [trial.verdict.left // NANO]
     if not is_memory(dial.resource):
         most = min(present - 1, sum(free))
         yield from range(most, max(0, most - MOST_TRIALS), -1)

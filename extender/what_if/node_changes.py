@@ -67,7 +67,7 @@ def _size(trial: Trial, uid: str) -> int:
 
 
 def _fits_without(trial: Trial, uids: Sequence[str]) -> Work[bool]:
-    return (yield from trial.fits(trial.pod, without(trial.site, uids).snapshot))
+    return (yield from trial.fits(trial.pod, without(trial.site, uids)))
 
 
 def _removal(trial: Trial, uids: Sequence[str], size: int) -> Suggestion:
@@ -89,7 +89,7 @@ def _least(trial: Trial, patches: Iterator[Patch]) -> Work[list[Suggestion]]:
     found = []
     for place, (path, before, patch, after) in enumerate(patches):
         site, lost = restarted(trial.site, patch)
-        if site.snapshot is None or not (yield from trial.fits(trial.pod, site.snapshot)):
+        if site.snapshot is None or not (yield from trial.fits(trial.pod, site)):
             continue
         names = tuple(title(one.pod) for one in lost)
         told = (Edit("kubelet", path, before, after),)

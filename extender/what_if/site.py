@@ -7,11 +7,12 @@ It is a value taken from the live inventory or made up; the engine cannot tell w
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from extender.fleet import Snapshot
 from extender.model.pod import Pod
+from extender.what_if.totals import together
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,33 @@ class Running:
     """Its spec was rebuilt from what it holds, because nothing tells more."""
 
 
+class Pods(Mapping[str, Running]):
+    """The pods of a node by uid, in the order in which a kubelet that restarts would admit them again."""
+
+    def __init__(self, running: Mapping[str, Running]) -> None:
+        self._running = running
+        self._requested: Mapping[str, int] | None = None
+
+    @property
+    def requested(self) -> Mapping[str, int]:
+        """What they request of the node together, added up once."""
+        if self._requested is None:
+            self._requested = together(running.pod for running in self._running.values())
+        return self._requested
+
+    def __getitem__(self, uid: str) -> Running:
+        return self._running[uid]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._running)
+
+    def __len__(self) -> int:
+        return len(self._running)
+
+
+NO_PODS = Pods({})
+
+
 @dataclass(frozen=True, slots=True)
 class Site:
     """One node."""
@@ -32,8 +60,7 @@ class Site:
     name: str
     snapshot: Snapshot | None = None
     """None where the node cannot be judged."""
-    pods: Mapping[str, Running] = field(default_factory=dict)
-    """Uid to pod, in the order in which a kubelet that restarts would admit them again."""
+    pods: Pods = field(default_factory=lambda: NO_PODS)
     knowledge: str = "unknown"
     """How well the node is known, as the live inventory has it."""
     estimates: tuple[str, ...] = ()

@@ -12,14 +12,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from extender.kubelet.requests import CPU, MEMORY, is_memory
-from extender.model.answer import Suggestion, Way
+from extender.model.answer import Overfull, Suggestion, Way
 from extender.model.pod import Container, Pod, Resources
 from extender.model.question import Asked
 from extender.model.verdict import Admission, Cause, Refusal
 from extender.quantity import NANO, ZERO
 from extender.what_if.amounts import Dial, set_amount
 from extender.what_if.defaults import aggregate
-from extender.what_if.fit import ask
+from extender.what_if.fit import judged
 from extender.what_if.less import less
 from extender.what_if.node_changes import emptied, gated, reconfigured
 from extender.what_if.site import Site
@@ -39,12 +39,12 @@ def suggestions(site: Site, asked: Asked, progress: Progress) -> Work[list[Sugge
     if site.snapshot is None:
         return []
     yield progress
-    verdict = ask(site.snapshot, asked.pod).verdict
+    verdict = judged(site, asked.pod)
     if verdict is None:
         return []
-    if isinstance(verdict, Refusal):
+    if not isinstance(verdict, Admission):
         trial = Trial(site, site.snapshot, asked, verdict, progress)
-        ways = _TO_FIT
+        ways = _TO_FIT if isinstance(verdict, Refusal) else _TO_FIT_AS_A_WHOLE
     elif site.snapshot.kubelet.cpu is not None and not _pinned(verdict):
         trial = Trial(site, site.snapshot, asked, verdict, progress, _pinned)
         ways = _TO_BE_PINNED
@@ -75,7 +75,7 @@ def _most_promising(sites: Sequence[Site], pod: Pod) -> list[Site]:
     """The nodes that admit the pod without pinning it, or, where none admits it, those that lack least first."""
     admitting, refusing = [], []
     for site in sites:
-        verdict = ask(site.snapshot, pod).verdict if site.snapshot else None
+        verdict = judged(site, pod)
         if isinstance(verdict, Admission):
             admitting.append((site, verdict))
         elif verdict is not None:
@@ -85,8 +85,10 @@ def _most_promising(sites: Sequence[Site], pod: Pod) -> list[Site]:
     return [site for _, _, site in sorted(refusing, key=lambda one: one[:2])]
 
 
-def _lack(refusal: Refusal) -> int:
-    """How much of the scarcest resource is missing in the best zone, in thousandths of the request."""
+def _lack(refusal: Refusal | Overfull) -> int:
+    """How much of the scarcest resource is missing in the best zone, or on the node, in thousandths of the request."""
+    if isinstance(refusal, Overfull):
+        return (refusal.requested - refusal.left) * 1000 // refusal.requested
     wants = [(one.requested, max(one.available.values(), default=0)) for one in refusal.shortages]
     wants += [(refusal.requested or 0, refusal.available or 0)]
     return max(max(0, wanted - free) * 1000 // wanted if wanted else 0 for wanted, free in wants)
@@ -217,4 +219,5 @@ def _equal(resources: Resources) -> Resources:
 
 
 _TO_FIT: Sequence[Callable[[Trial], Work[list[Suggestion]]]] = (less, rounded, roomier, shared, emptied, reconfigured)
+_TO_FIT_AS_A_WHOLE: Sequence[Callable[[Trial], Work[list[Suggestion]]]] = (less, emptied)
 _TO_BE_PINNED: Sequence[Callable[[Trial], Work[list[Suggestion]]]] = (guaranteed, gated)

@@ -14,7 +14,7 @@ from extender.fleet import Shape, Snapshot, shape_of
 from extender.model.answer import Finding, Place
 from extender.model.pod import Pod
 from extender.what_if.fit import finding
-from extender.what_if.site import Running, Site
+from extender.what_if.site import Pods, Running, Site
 from extender.what_if.work import Progress, Work
 
 
@@ -59,7 +59,8 @@ class _Fleet:
         site = self.sites[name]
         assert site.snapshot is not None
         after: Snapshot = site.snapshot.after(pod)
-        self.sites[name] = replace(site, snapshot=after, pods={**site.pods, pod.uid: Running(pod, started=False)})
+        pods = Pods({**site.pods, pod.uid: Running(pod, started=False)})
+        self.sites[name] = replace(site, snapshot=after, pods=pods)
         for known in self._known.values():
             known.pop(name, None)
 

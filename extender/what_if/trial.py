@@ -6,13 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from extender.fleet import Snapshot
-from extender.model.answer import Suggestion, Way
+from extender.model.answer import Overfull, Suggestion, Way
 from extender.model.pod import Pod
 from extender.model.question import Asked
 from extender.model.verdict import Admission, Refusal
 from extender.what_if.amounts import cost, edits
 from extender.what_if.defaults import InvalidPodError, as_stored
-from extender.what_if.fit import ask
+from extender.what_if.fit import judged
 from extender.what_if.site import Site
 from extender.what_if.work import Progress, Work
 
@@ -24,7 +24,7 @@ class Trial:
     site: Site
     snapshot: Snapshot
     asked: Asked
-    verdict: Admission | Refusal
+    verdict: Admission | Refusal | Overfull
     progress: Progress
     satisfied: Callable[[Admission], bool] = lambda _: True
     """What is wanted beyond an admission."""
@@ -36,18 +36,18 @@ class Trial:
 
     @property
     def refusal(self) -> Refusal:
-        """Why the pod is refused as asked."""
+        """Why the managers refuse the pod as asked."""
         assert isinstance(self.verdict, Refusal)
         return self.verdict
 
-    def fits(self, pod: Pod, snapshot: Snapshot | None = None) -> Work[bool]:
+    def fits(self, pod: Pod, site: Site | None = None) -> Work[bool]:
         """Tries a pod, as the API server would store it, on the node as it is or on another form of it."""
         yield self.progress
         try:
             pod = as_stored(pod)
         except InvalidPodError:
             return False
-        verdict = ask(snapshot or self.snapshot, pod).verdict
+        verdict = judged(site or self.site, pod)
         return isinstance(verdict, Admission) and self.satisfied(verdict)
 
     def suggestion(self, way: Way, pod: Pod, at_least: int = 0) -> Suggestion:

@@ -18,6 +18,7 @@ from extender.model.answer import (
     Finding,
     Lost,
     Outcome,
+    Overfull,
     Place,
     PodAnswer,
     PodCount,
@@ -29,6 +30,7 @@ from extender.model.pod import Pod
 from extender.model.question import Asked
 from extender.model.room import Room
 from extender.model.verdict import Admission, Refusal
+from extender.quantity import NANO, Format, Quantity
 from extender.wire.explanation import admission_sentence, refusal_sentence
 from extender.wire.replay import verdict_to_json
 from extender.wire.sentences import kubelet_message
@@ -97,9 +99,11 @@ def finding_to_json(finding: Finding, *, brief: bool = False) -> Json:
     written["rooms"] = rooms_to_json(finding.before)
     if finding.fits:
         written["left"] = rooms_to_json(finding.after)
-    if isinstance(finding.verdict, Refusal):
+    if finding.overfull is not None:
+        written["refusal"] = _overfull(finding.overfull)
+    elif isinstance(finding.verdict, Refusal):
         written["refusal"] = _refusal(finding.verdict)
-    if isinstance(finding.verdict, Admission):
+    if isinstance(finding.verdict, Admission) and finding.fits:
         written["admission"] = _admission(finding.verdict)
     return written
 
@@ -110,11 +114,43 @@ def sentence(finding: Finding) -> str:
         return f"the node cannot be judged: {finding.why}"
     if finding.outcome is Outcome.CRASH:
         return f"this pod would crash or hang the kubelet: {finding.why}"
+    if finding.overfull is not None:
+        return overfull_sentence(finding.overfull)
     if isinstance(finding.verdict, Admission):
         return admission_sentence(finding.verdict, finding.before, finding.after)
     assert isinstance(finding.verdict, Refusal)
     assert finding.configuration is not None
     return refusal_sentence(finding.verdict, finding.configuration, finding.before)
+
+
+def overfull_sentence(overfull: Overfull) -> str:
+    """Returns why a node as a whole has not enough left."""
+    asked, left, there = (
+        str(Quantity(nanos, None, _form(overfull.resource)))
+        for nanos in (overfull.requested, overfull.left, overfull.allocatable)
+    )
+    what = "CPU" if overfull.resource == "cpu" else f"of {overfull.resource}"
+    return f"the pod requests {asked} {what}; all pods together leave {left} of {there} on the node"
+
+
+def _form(resource: str) -> Format:
+    return Format.DECIMAL_SI if resource == "cpu" else Format.BINARY_SI
+
+
+def _overfull(overfull: Overfull) -> Json:
+    """The kubelet's words; it counts CPUs in thousandths."""
+    unit = NANO // 1000 if overfull.resource == "cpu" else NANO
+    asked, used, there = (nanos // unit for nanos in (overfull.requested, overfull.used, overfull.allocatable))
+    message = f"requested: {asked}, used: {used}, capacity: {there}"
+    return {
+        "reason": f"OutOf{overfull.resource}",
+        "message": f"Node didn't have enough resource: {overfull.resource}, {message}",
+        "cause": "node-as-a-whole",
+        "shortages": [],
+        "resource": overfull.resource,
+        "requested": -(-overfull.requested // NANO),
+        "available": overfull.left // NANO,
+    }
 
 
 def used_zones(before: Sequence[Room], after: Sequence[Room]) -> list[int]:

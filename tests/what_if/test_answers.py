@@ -124,8 +124,8 @@ def test_capacity_is_what_the_kubelet_admits_one_after_the_other(asked: Json, ex
 
 
 def test_a_pod_that_is_not_pinned_has_no_limit() -> None:
-    """A burstable pod takes nothing that NUMA could run out of."""
-    document = pod_json("p", {"name": "a", "resources": {"requests": {"cpu": "1"}}})
+    """A pod that requests nothing takes nothing that could run out."""
+    document = pod_json("p", {"name": "a"})
     (answer,) = ask([site()], "capacity", pods=[document], most=20)["pods"]
 
     assert (20, False) == (answer["total"], answer["limited"])
@@ -151,6 +151,56 @@ def test_counting_ends_where_it_is_told_to() -> None:
 
     assert 5 == answer["total"]
     assert "counting ended before the first refusal" == answer["nodes"][0]["sentence"]
+
+
+# The node as a whole
+
+
+def burstable(cpu: str, limit: str) -> Json:
+    """A pod that is not pinned."""
+    return pod_json("p", {"name": "a", "resources": {"requests": {"cpu": cpu}, "limits": {"cpu": limit}}})
+
+
+def test_pods_that_are_not_pinned_fill_the_node_as_a_whole() -> None:
+    """The kubelet's general predicates sum requests of all pods: 30 CPUs are there, 21 are requested."""
+    (answer,) = ask([site("n", *LEFT_THREE_AND_SIX)], pods=[burstable("10", "12")])["pods"]
+    (finding,) = answer["nodes"]
+
+    assert "refused" == finding["outcome"]
+    assert "the pod requests 10 CPU; all pods together leave 9 of 30 on the node" == finding["sentence"]
+    assert "OutOfcpu" == finding["refusal"]["reason"]
+    assert (
+        "Node didn't have enough resource: cpu, requested: 10000, used: 21000, capacity: 30000"
+        == (finding["refusal"]["message"])
+    )
+
+
+def test_the_node_as_a_whole_bounds_the_count() -> None:
+    """Where zones set no limit the node's sums do, and the answer says which."""
+    (answer,) = ask([site("n", *LEFT_THREE_AND_SIX)], "capacity", pods=[burstable("2", "4")])["pods"]
+
+    assert (4, True) == (answer["total"], answer["limited"])
+    assert "the pod requests 2 CPU; all pods together leave 1 of 30 on the node" == answer["nodes"][0]["sentence"]
+
+
+def test_budgets_count_whole_although_only_a_part_is_pinned() -> None:
+    """In scope container a budget of 8 CPUs pins the 6 of its container; three of them fill a node of 30 with 2 taken."""
+    budget = {"requests": {"cpu": "8", "memory": "16Gi"}, "limits": {"cpu": "8", "memory": "16Gi"}}
+    document = pod_json("p", container("db", "6", "12Gi"), {"name": "metrics"}, budget=budget)
+    loose = configuration(policy=TopologyPolicy.BEST_EFFORT, scope=Scope.CONTAINER)
+    (answer,) = ask([site("n", pod("before", "2", "2Gi"), by=loose)], "capacity", pods=[document])["pods"]
+
+    assert 3 == answer["total"]
+    assert "all pods together leave 4 of 30" in answer["nodes"][0]["sentence"]
+
+
+def test_less_or_fewer_pods_make_room_on_the_node_as_a_whole() -> None:
+    """What helps a node that is full is less of it, or one pod less; no setting of the kubelet does."""
+    (answer,) = ask([site("n", *LEFT_THREE_AND_SIX)], pods=[burstable("10", "12")], suggest=1)["pods"]
+
+    assert ["ask for less: cpu of a 12 → 9, cpu of a 10 → 9", "remove default/right"] == [
+        one["sentence"] for one in answer["suggestions"]
+    ]
 
 
 # Together
@@ -252,14 +302,9 @@ def test_a_removed_pod_makes_room() -> None:
 
 def test_nodes_are_added_like_others_or_from_a_description() -> None:
     """Added nodes are idle; their number and their names are as asked."""
-    described = {"num_cores": 4, "num_sockets": 1, "topology": [{"node_id": 3, "memory": 64 << 30, "cores": []}]}
-    described["topology"] = [
-        {
-            "node_id": 3,
-            "memory": 64 << 30,
-            "cores": [{"core_id": core, "thread_ids": [core], "socket_id": 0} for core in range(4)],
-        }
-    ]
+    cores = [{"core_id": core, "thread_ids": [core], "socket_id": 0} for core in range(16)]
+    zone = {"node_id": 3, "memory": 64 << 30, "cores": cores}
+    described = {"num_cores": 16, "num_sockets": 1, "topology": [zone]}
     change = {"add": [{"like": "n", "count": 2, "name": "new"}, {"name": "small", "machine": described}]}
     (answer,) = ask([site("n", *LEFT_THREE_AND_SIX)], pods=[pod_json("p", container(cpu="12"))], change=change)["pods"]
 

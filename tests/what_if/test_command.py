@@ -190,19 +190,19 @@ def test_a_cluster_that_cannot_be_reached_is_said_to(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_shells_complete(shell: str) -> None:
-    """There is a script for each shell, and it finds commands and options."""
+def test_there_is_a_script_for_each_shell(shell: str) -> None:
+    """The script asks this program for completions."""
     printed = CliRunner().invoke(main, ["what-if", "completion", shell], prog_name="numa-extender")
-    assert "_NUMA_EXTENDER_COMPLETE" in printed.stdout
 
-    environment = {
-        **os.environ,
-        "_NUMA_EXTENDER_COMPLETE": "bash_complete",
-        "COMP_WORDS": "numa-extender what-if ca",
-        "COMP_CWORD": "2",
-    }
+    assert f"_NUMA_EXTENDER_COMPLETE={shell}_complete" in printed.stdout
+
+
+def test_shells_complete() -> None:
+    """What the script asks for is answered with commands and options."""
+    words = {"_NUMA_EXTENDER_COMPLETE": "bash_complete", "COMP_WORDS": "numa-extender what-if ca", "COMP_CWORD": "2"}
     command = [sys.executable, "-c", "from extender.cli import main; main(prog_name='numa-extender')"]
-    completed = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    completed = subprocess.run(command, env=os.environ | words, capture_output=True, text=True, check=True)
+
     assert "plain,capacity\n" == completed.stdout
 
 

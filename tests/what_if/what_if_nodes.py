@@ -14,7 +14,7 @@ from extender.model.machine import Machine
 from extender.model.pod import Pod
 from extender.model.state import Devices
 from extender.samples import sample
-from extender.what_if.site import Running, Site
+from extender.what_if.site import Pods, Running, Site
 
 
 def samples() -> list[Site]:
@@ -39,7 +39,7 @@ def site(
         if verdict.admit:
             state = after
             running[pod.uid] = Running(pod, started=False)
-    return Site(name, Snapshot(kubelet, state), running, "exact")
+    return Site(name, Snapshot(kubelet, state), Pods(running), "exact")
 
 
 def pod_json(
