@@ -110,7 +110,7 @@ class PodReader:
         """Takes a Pod that is new or changed."""
         seen = self._read(item)
         if seen is not None:
-            self._inventory.pod_observed(seen)
+            self._inventory.pod_observed(seen, self._monotonic())
 
     def remove(self, item: Object) -> None:
         """Takes note that a Pod was deleted, after what its last state says."""

@@ -7,7 +7,7 @@ Pods that differ in nothing that admission reads have one shape, and one answer 
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from extender.kubelet.admission import Kubelet, admit, settled
@@ -20,6 +20,9 @@ from extender.model.room import Room
 from extender.model.state import NodeState
 from extender.model.verdict import Verdict
 from extender.score import Strategy, score
+
+MOST_SHAPES = 256
+"""Shapes whose answers one snapshot remembers: clusters have fewer, and memory is bounded where they have not."""
 
 Shape = Hashable
 """All of a pod that admission reads, apart from its name and uid."""
@@ -35,8 +38,6 @@ class Fit:
     """The node's state afterwards."""
     crash: str = ""
     """How the kubelet would panic or hang, where it would."""
-    crowded: bool = False
-    """Whether it is only so because of pods that are possibly on their way."""
 
     @property
     def admit(self) -> bool:
@@ -76,6 +77,9 @@ class Snapshot:
         """Returns what the kubelet would say to a pod that is not on the node yet."""
         known = self._fits.get(shape)
         if known is None:
+            if len(self._fits) >= MOST_SHAPES:
+                self._fits.clear()
+                self._scores.clear()
             known = self._fits[shape] = self.ask(pod)
         return known
 
@@ -100,23 +104,6 @@ class Snapshot:
             return Fit(*admit(self.kubelet, self.state, pod))
         except KubeletCrash as crash:
             return Fit(None, self.state, str(crash))
-
-
-def fit(snapshot: Snapshot, pod: Pod, shape: Shape, possibly: Sequence[Pod] = ()) -> Fit:
-    """
-    Returns what the kubelet would say, whether or not the pods that are possibly on their way get there first.
-
-    A pod fits only if it is admitted both on the node as known and after all of those; the answer is the first
-    refusal, or what the pod gets on the node as known.
-    """
-    alone = snapshot.fit(pod, shape)
-    if not alone.admit or not possibly:
-        return alone
-    crowded = snapshot
-    for other in possibly:
-        crowded = crowded.after(other)
-    then = crowded.fit(pod, shape)
-    return alone if then.admit else replace(then, crowded=True)
 
 
 def placement_score(snapshot: Snapshot, fit: Fit, strategy: Strategy = Strategy.PACK) -> int:

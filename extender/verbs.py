@@ -12,9 +12,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from extender.fleet import Shape, shape_of
+from extender.inventory.history import Refused
 from extender.inventory.judgement import Judgement
 from extender.inventory.live import Inventory
 from extender.inventory.node import Node
+from extender.inventory.orders import Why
 from extender.model.pod import Pod
 from extender.model.report import Missing
 from extender.model.verdict import Refusal
@@ -29,7 +31,7 @@ def filter_nodes(inventory: Inventory, pod: Pod, names: Sequence[str], now: floa
     """Judges a pod on each node, and notes where it was let through to."""
     shape = shape_of(pod)
     judgements = [inventory.judge(name, pod, shape) for name in names]
-    inventory.answered(pod, [one.node.name for one in judgements if one.fits], now)
+    inventory.answered(pod, shape, [one.node.name for one in judgements if one.fits], now)
     return judgements
 
 
@@ -85,23 +87,33 @@ def bind(inventory: Inventory, binding: Binding, post: Callable[[Binding], str],
 
 def reason(judgement: Judgement) -> str:
     """Returns why a node was refused, in one sentence for the pod's events."""
-    node, fit = judgement.node, judgement.fit
+    node, fit, hazard = judgement.node, judgement.fit, judgement.hazard
     if fit is None or node.snapshot is None:
         what = "its report is stale" if node.stale else f"the node is not known ({node.fault})"
         return f"{PREFIX}{what} and the extender is set to refuse such nodes"
-    if fit.verdict is None:
-        return f"{PREFIX}this pod would crash or hang the kubelet: {fit.crash}"
-    assert isinstance(fit.verdict, Refusal)
-    sentence = refusal_sentence(fit.verdict, node.snapshot.kubelet.configuration, node.snapshot.rooms)
+    refused = Refused(fit.verdict if isinstance(fit.verdict, Refusal) else None, fit.crash)
+    if hazard is not None:
+        if hazard.why is not Why.TAKEN or hazard.refused is None:
+            return f"{PREFIX}{_HAZARDS[hazard.why]}{_provisos(judgement)}"
+        refused = hazard.refused
+    if refused.refusal is None:
+        return f"{PREFIX}this pod would crash or hang the kubelet: {refused.crash}"
+    sentence = refusal_sentence(refused.refusal, node.snapshot.kubelet.configuration, node.snapshot.rooms)
     return f"{PREFIX}{sentence}{_provisos(judgement)}"
+
+
+_HAZARDS = {
+    Why.DISPLACES: "it would fit, but could take the place of a pod that is on its way here",
+    Why.BUSY: "so many pods are on their way here that their places are known only with the node's next report",
+}
 
 
 def _provisos(judgement: Judgement) -> str:
     """What else the reader should know, in brackets."""
     said = []
     report = judgement.node.report
-    if judgement.fit and judgement.fit.crowded:
-        said.append("with pods that may be on their way here")
+    if judgement.hazard is not None and judgement.hazard.why is Why.TAKEN:
+        said.append("if pods that are on their way here get there first")
     if judgement.node.stale:
         said.append("the report is stale")
     if report is not None and not report.exact:
@@ -115,6 +127,8 @@ def _provisos(judgement: Judgement) -> str:
 def grounds(judgement: Judgement) -> tuple[str, str, str]:
     """Returns the kubelet's reason, our cause and the scarce resource of a refusal, each empty where there is none."""
     fit = judgement.fit
+    if judgement.hazard is not None:
+        return "", str(judgement.hazard.why), ""
     if fit is None:
         return "", f"{judgement.knowledge}-node", ""
     if not isinstance(fit.verdict, Refusal):

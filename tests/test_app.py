@@ -52,7 +52,7 @@ def inventory(rules: Rules | None = None) -> Inventory:
     made = Inventory(rules)
     made.reported(report("idle"), now=0.0)
     made.reported(report("full", database("x"), database("y"), database("z")), now=0.0)
-    made.pod_observed(ObservedPod(database("c")))
+    made.pod_observed(ObservedPod(database("c")), now=0.0)
     return made
 
 
@@ -134,7 +134,7 @@ def test_prioritize_scores_every_node_it_is_asked_about(client: FlaskClient) -> 
     """The answer has a whole number from 0 to 10 for each node; one that does not fit has 0."""
     answer = ask(client, "prioritize", {"Pod": POD, "NodeNames": ["idle", "full", "new"]})
 
-    assert [{"Host": "idle", "Score": 5}, {"Host": "full", "Score": 0}, {"Host": "new", "Score": 0}] == answer
+    assert [{"Host": "idle", "Score": 4}, {"Host": "full", "Score": 0}, {"Host": "new", "Score": 0}] == answer
 
 
 @pytest.mark.parametrize(

@@ -54,10 +54,13 @@ def test_pods_on_their_way_are_named() -> None:
     """A refusal that rests on pods that are possibly on their way says so."""
     inventory = Inventory()
     inventory.reported(report("n", database("x"), database("y")), now=0.0)
-    inventory.answered(database("z"), ["n"], now=0.0)
+    inventory.answered(database("z"), shape_of(database("z")), ["n"], now=0.0)
     asked = database("a")
 
-    assert reason(inventory.judge("n", asked, shape_of(asked))) == f"{FULL} (with pods that may be on their way here)"
+    assert (
+        reason(inventory.judge("n", asked, shape_of(asked)))
+        == f"{FULL} (if pods that are on their way here get there first)"
+    )
 
 
 def hanging() -> Report:
@@ -82,7 +85,7 @@ def test_a_node_whose_kubelet_hangs_is_unknown() -> None:
     """Where a pod that would hang the kubelet is bound already, the node cannot be known."""
     inventory = Inventory()
     inventory.reported(hanging(), now=0.0)
-    inventory.pod_observed(ObservedPod(pod("a", cpu="14"), "n"))
+    inventory.pod_observed(ObservedPod(pod("a", cpu="14"), "n"), now=0.0)
 
     assert inventory.node("n").fault.startswith("its kubelet would crash or hang on a pod bound to it: ")
     assert inventory.count_nodes()["unknown"] == 1

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from extender.fleet import Fit, Shape, fit
-from extender.inventory.node import Knowledge, Node, forgotten
+from extender.fleet import Fit, Shape
+from extender.inventory.news import forgotten
+from extender.inventory.node import Knowledge, Node
+from extender.inventory.orders import Hazard
 from extender.inventory.rules import Rules, StaleReports, UnknownNodes
 from extender.model.pod import Pod
 
@@ -19,9 +21,9 @@ class Judgement:
     """The node as it was known when it was judged."""
     fits: bool
     fit: Fit | None = None
-    """The law's answer; None where a rule decided."""
-    possibly: int = 0
-    """How many pods that may be on their way to the node were counted as being there."""
+    """The law's answer if pods come in the order in which we learned of them; None where a rule decided."""
+    hazard: Hazard | None = None
+    """Why another order could end badly, where one could."""
 
     @property
     def knowledge(self) -> Knowledge:
@@ -29,7 +31,7 @@ class Judgement:
         return self.node.knowledge
 
 
-def judge(node: Node, pod: Pod, shape: Shape, rules: Rules, possibly: Sequence[Pod] = ()) -> Judgement:
+def judge(node: Node, pod: Pod, shape: Shape, rules: Rules, possibly: Sequence[tuple[Pod, Shape]] = ()) -> Judgement:
     """
     Judges a pod on a node.
 
@@ -42,9 +44,12 @@ def judge(node: Node, pod: Pod, shape: Shape, rules: Rules, possibly: Sequence[P
     """
     if pod.uid in node.held:
         node = forgotten(node, pod.uid)
-    if node.snapshot is None:
+    if node.snapshot is None or node.outlook is None:
         return Judgement(node, fits=rules.unknown_nodes is UnknownNodes.PASS)
     if node.stale and rules.stale_reports is not StaleReports.PESSIMISTIC:
         return Judgement(node, fits=rules.stale_reports is StaleReports.PASS)
-    answer = fit(node.snapshot, pod, shape, possibly)
-    return Judgement(node, fits=answer.admit, fit=answer, possibly=len(possibly))
+    answer = node.snapshot.fit(pod, shape)
+    if not answer.admit:
+        return Judgement(node, fits=False, fit=answer)
+    hazard = node.outlook.with_possible(possibly).hazard(pod, shape)
+    return Judgement(node, fits=hazard is None, fit=answer, hazard=hazard)

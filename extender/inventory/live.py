@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from extender.fleet import Shape
-from extender.inventory import node as nodes
+from extender.inventory import news
 from extender.inventory.judgement import Judgement, judge
-from extender.inventory.node import Knowledge, Node
+from extender.inventory.node import NO_REPORT, Knowledge, Node, standings
 from extender.inventory.rules import Assume, Rules
 from extender.model.observed import ObservedPod
 from extender.model.pod import Pod
@@ -28,6 +28,7 @@ class Answered:
     """A pod that filter let through and that is not bound yet, as far as we know."""
 
     pod: Pod
+    shape: Shape
     nodes: frozenset[str]
     """Where it may be bound."""
     until: float
@@ -45,12 +46,14 @@ class Inventory:
         self._waiting: dict[str, Pod] = {}
         """Pods that are not bound, by uid: what bind asks for is named by uid alone."""
         self._answered: tuple[Answered, ...] = ()
+        self._told = False
+        """Whether all pods have been listed."""
 
     # --- questions: no lock
 
     def node(self, name: str) -> Node:
         """Returns what is known of a node, which may be nothing."""
-        return self._nodes.get(name) or Node(name)
+        return self._nodes.get(name) or Node(name, told=self._told)
 
     def all_nodes(self) -> list[Node]:
         """Returns all nodes of which anything is known, by name."""
@@ -62,8 +65,15 @@ class Inventory:
 
     def judge(self, name: str, pod: Pod, shape: Shape) -> Judgement:
         """Judges a pod on a node; pods that may be on their way there count, the pod itself does not."""
-        possibly = [other.pod for other in self._answered if name in other.nodes and other.pod.uid != pod.uid]
-        return judge(self.node(name), pod, shape, self.rules, possibly)
+        # First what may be on its way, then the node: a pod that is seen bound meanwhile is found in one of both.
+        answered = self._answered
+        node = self.node(name)
+        possibly = [
+            (other.pod, other.shape)
+            for other in answered
+            if name in other.nodes and other.pod.uid != pod.uid and other.pod.uid not in node.held
+        ]
+        return judge(node, pod, shape, self.rules, possibly)
 
     def count_nodes(self) -> Mapping[str, int]:
         """Returns how many nodes are known how well."""
@@ -74,7 +84,7 @@ class Inventory:
         """Returns how many pods are known how: in a report, bound since, assumed bound, let through."""
         found: Counter[str] = Counter(answered=len(self._answered))
         for node in list(self._nodes.values()):
-            found.update(nodes.standings(node))
+            found.update(standings(node))
         return {standing: found[standing] for standing in ("reported", "pending", "assumed", "answered")}
 
     # --- news of nodes and reports
@@ -84,29 +94,29 @@ class Inventory:
         listed = set(names)
         with self._lock:
             for name in listed | self._nodes.keys():
-                self._change(name, lambda node: nodes.listed(node, known=node.name in listed))
+                self._change(name, lambda node: news.listed(node, known=node.name in listed))
 
     def node_listed(self, name: str, *, known: bool) -> None:
         """Takes note that a Node object exists, or is gone."""
         with self._lock:
-            self._change(name, lambda node: nodes.listed(node, known=known))
+            self._change(name, lambda node: news.listed(node, known=known))
 
     def reported(self, report: Report, now: float, age: float = 0.0) -> None:
         """Takes a node's report in; ``age`` as in ``extender.inventory.node.reported``."""
         with self._lock:
-            self._change(report.node, lambda node: nodes.reported(node, report, now, age))
+            self._change(report.node, lambda node: news.reported(node, report, now, age))
 
-    def unreported(self, name: str, fault: str = nodes.NO_REPORT) -> None:
+    def unreported(self, name: str, fault: str = NO_REPORT) -> None:
         """Takes note that a node has no report that can be used, and why."""
         with self._lock:
-            self._change(name, lambda node: nodes.unreported(node, fault))
+            self._change(name, lambda node: news.unreported(node, fault))
 
     def only_reports_of(self, names: Iterable[str]) -> None:
         """Takes note that no node but these has a report."""
         kept = set(names)
         with self._lock:
             for name in [name for name, node in self._nodes.items() if node.report is not None and name not in kept]:
-                self._change(name, nodes.unreported)
+                self._change(name, news.unreported)
 
     # --- news of pods
 
@@ -119,12 +129,16 @@ class Inventory:
                 self._depart(uid, now)
             self._waiting.clear()
             for one in seen:
-                self._observe(one)
+                self._observe(one, now)
+            if not self._told:
+                self._told = True
+                for name in list(self._nodes):
+                    self._change(name, news.told)
 
-    def pod_observed(self, seen: ObservedPod) -> None:
+    def pod_observed(self, seen: ObservedPod, now: float) -> None:
         """Takes in a pod that is new or changed."""
         with self._lock:
-            self._observe(seen)
+            self._observe(seen, now)
 
     def pod_departed(self, uid: str, now: float) -> None:
         """Takes note that a pod was deleted."""
@@ -133,12 +147,12 @@ class Inventory:
 
     # --- our own doing
 
-    def answered(self, pod: Pod, let_through: Iterable[str], now: float) -> None:
+    def answered(self, pod: Pod, shape: Shape, let_through: Iterable[str], now: float) -> None:
         """Notes where a pod was let through to, in place of an earlier note; nothing where bind tells it exactly."""
         if self.rules.assume is Assume.FILTER:
             with self._lock:
                 others = tuple(one for one in self._answered if one.pod.uid != pod.uid)
-                mine = Answered(pod, frozenset(let_through), now + self.rules.answered_seconds)
+                mine = Answered(pod, shape, frozenset(let_through), now + self.rules.answered_seconds)
                 self._answered = (*others, mine) if mine.nodes else others
 
     def assume(self, name: str, pod: Pod, shape: Shape, now: float) -> Judgement:
@@ -146,7 +160,7 @@ class Inventory:
         with self._lock:
             judgement = judge(self.node(name), pod, shape, self.rules)
             if judgement.fits:
-                self._change(name, lambda node: nodes.assumed(node, pod, now + self.rules.assumed_seconds))
+                self._change(name, lambda node: news.assumed(node, pod, shape, now + self.rules.assumed_seconds))
                 self._where[pod.uid] = name
         return judgement
 
@@ -155,7 +169,7 @@ class Inventory:
         with self._lock:
             held = self.node(name).held.get(uid)
             if held is not None and held.until is not None:
-                self._change(name, lambda node: nodes.forgotten(node, uid))
+                self._change(name, lambda node: news.forgotten(node, uid))
                 self._where.pop(uid, None)
 
     def tick(self, now: float) -> None:
@@ -163,34 +177,35 @@ class Inventory:
         with self._lock:
             self._answered = tuple(one for one in self._answered if one.until > now)
             for name in list(self._nodes):
-                self._change(name, lambda node: nodes.aged(node, now, self.rules.stale_seconds))
+                self._change(name, lambda node: news.aged(node, now, self.rules.stale_seconds))
 
     # --- under the lock
 
     def _change(self, name: str, change: Callable[[Node], Node]) -> None:
         before = self.node(name)
         after = change(before)
-        if after.listed or after.report is not None or after.held or after.fault not in {"", nodes.NO_REPORT}:
+        if after.listed or after.report is not None or after.held or after.fault not in {"", NO_REPORT}:
             self._nodes[name] = after
         else:
             self._nodes.pop(name, None)
 
-    def _observe(self, seen: ObservedPod) -> None:
+    def _observe(self, seen: ObservedPod, now: float) -> None:
         uid = seen.pod.uid
         if not seen.node:
             self._waiting[uid] = seen.pod
             return
         self._waiting.pop(uid, None)
-        self._answered = tuple(one for one in self._answered if one.pod.uid != uid)
         elsewhere = self._where.get(uid)
-        if elsewhere not in {None, seen.node}:
-            self._change(elsewhere, lambda node: nodes.forgotten(node, uid))
         self._where[uid] = seen.node
-        self._change(seen.node, lambda node: nodes.observed(node, seen))
+        self._change(seen.node, lambda node: news.observed(node, seen, now))
+        if elsewhere not in {None, seen.node}:
+            self._change(elsewhere, lambda node: news.forgotten(node, uid))
+        # Last, as questions take no lock: at no moment may the pod be neither on its way nor on its node.
+        self._answered = tuple(one for one in self._answered if one.pod.uid != uid)
 
     def _depart(self, uid: str, now: float) -> None:
         self._waiting.pop(uid, None)
         self._answered = tuple(one for one in self._answered if one.pod.uid != uid)
         name = self._where.pop(uid, None)
         if name is not None:
-            self._change(name, lambda node: nodes.departed(node, uid, now))
+            self._change(name, lambda node: news.departed(node, uid, now))

@@ -11,7 +11,6 @@ from builders import database, pod, report
 
 from extender.fleet import shape_of
 from extender.inventory.live import Inventory
-from extender.inventory.node import REPORT_DELAY_SECONDS
 from extender.inventory.rules import Assume, Rules, StaleReports, UnknownNodes
 from extender.model.observed import ObservedPod
 from extender.model.pod import Pod
@@ -60,7 +59,7 @@ def test_asking_changes_nothing(inventory: Inventory) -> None:
 
 def test_a_bound_pod_counts_until_the_report_has_it(inventory: Inventory) -> None:
     """A pod that is bound and not reported counts once; reported, it still counts once."""
-    inventory.pod_observed(ObservedPod(database("a"), "n"))
+    inventory.pod_observed(ObservedPod(database("a"), "n"), now=0.0)
     assert room(inventory) == 2
 
     inventory.reported(report("n", database("a"), heartbeat=1001), now=1.0)
@@ -71,57 +70,67 @@ def test_a_pod_that_has_ended_gives_back_what_it_held(inventory: Inventory) -> N
     """Succeeded and Failed pods hold nothing, reported or not."""
     inventory.reported(report("n", database("a"), heartbeat=1001), now=1.0)
     for one in (*bound(database("a")), *bound(database("b"))):
-        inventory.pod_observed(replace(one, terminal=True))
+        inventory.pod_observed(replace(one, terminal=True), now=0.0)
 
     assert room(inventory) == 3
 
 
-def test_a_pod_deleted_while_it_ran_holds_on_until_the_report_lacks_it(inventory: Inventory) -> None:
-    """A deletion says nothing of the containers, which its kubelet may still be ending."""
+def test_a_pod_told_to_end_holds_until_it_is_over(inventory: Inventory) -> None:
+    """A pod with a deletionTimestamp runs on for its grace period; its object goes when its kubelet is done with it."""
     inventory.reported(report("n", database("a"), heartbeat=1001), now=1.0)
-    inventory.pod_departed("uid-a", now=1.0)
+    inventory.pod_observed(ObservedPod(database("a"), "n", deleting=True), now=1.0)
     assert room(inventory) == 2
 
-    inventory.reported(report("n", heartbeat=1002), now=2.0)
+    inventory.pod_departed("uid-a", now=2.0)
     assert room(inventory) == 3
 
 
-def test_a_deleted_pod_that_no_report_had_waits_for_one_that_is_young_enough(inventory: Inventory) -> None:
-    """A report may have been made before its kubelet admitted a pod, and come after the pod's deletion."""
-    inventory.pod_observed(ObservedPod(database("a"), "n"))
-    inventory.pod_departed("uid-a", now=1.0)
-    inventory.reported(report("n", heartbeat=1002), now=2.0)
+def test_a_pod_deleted_by_force_frees_what_it_held_for_pods_bound_later(inventory: Inventory) -> None:
+    """The kubelet hears of a deletion before it hears of later bindings, whether or not a report had the pod."""
+    inventory.reported(report("n", database("a"), heartbeat=1001), now=1.0)
+    for name in ("a", "b"):
+        inventory.pod_observed(ObservedPod(database(name), "n"), now=1.0)
+        assert room(inventory) < 3
+        inventory.pod_departed(f"uid-{name}", now=1.0)
+
+    assert room(inventory) == 3
+
+
+def test_a_pod_of_a_report_that_no_list_has_holds_until_a_report_lacks_it(inventory: Inventory) -> None:
+    """What only the report knows is about to go, and nobody knows when."""
+    inventory.pods_observed([], now=1.0)
+    inventory.reported(report("n", database("a"), heartbeat=1001), now=1.0)
     assert room(inventory) == 2
 
-    inventory.reported(report("n", heartbeat=1003), now=1.0 + REPORT_DELAY_SECONDS)
+    inventory.reported(report("n", heartbeat=1002), now=2.0)
     assert room(inventory) == 3
 
 
 def test_a_pod_deleted_after_it_had_ended_is_gone(inventory: Inventory) -> None:
     """What had ended before it was deleted holds nothing, although the last report has it."""
     inventory.reported(report("n", database("a"), heartbeat=1001), now=1.0)
-    inventory.pod_observed(ObservedPod(database("a"), "n", terminal=True))
+    inventory.pod_observed(ObservedPod(database("a"), "n", terminal=True), now=0.0)
     inventory.pod_departed("uid-a", now=1.0)
 
     assert room(inventory) == 3
 
 
 def test_a_list_replaces_what_was_watched(inventory: Inventory) -> None:
-    """Pods that a new list lacks were deleted unseen; their node waits for the next report."""
+    """Pods that a new list lacks were deleted unseen."""
     inventory.pods_observed(bound(database("a"), database("b")), now=1.0)
-    inventory.pods_observed(bound(database("b")), now=1.0)
     assert room(inventory) == 1
 
-    inventory.reported(report("n", heartbeat=1001), now=1.0 + REPORT_DELAY_SECONDS)
+    inventory.pods_observed(bound(database("b")), now=1.0)
     assert room(inventory) == 2
 
 
 def test_a_pod_made_anew_under_the_same_name_counts_anew(inventory: Inventory) -> None:
-    """Pods are known by uid: the new one counts, and the old one until the report lacks it."""
+    """Pods are known by uid: the new one counts, the old one is over, and its last report does not count for the new."""
     inventory.reported(report("n", database("a"), heartbeat=1001), now=1.0)
+    inventory.pods_observed(bound(database("a")), now=1.0)
     inventory.pods_observed(bound(replace(database("a"), uid="new")), now=1.0)
-
-    assert room(inventory) == 1
+    assert inventory.count_pods()["pending"] == 1
+    assert room(inventory) == 2
 
 
 def test_an_assumed_pod_counts_exactly_once(inventory: Inventory) -> None:
@@ -129,7 +138,7 @@ def test_an_assumed_pod_counts_exactly_once(inventory: Inventory) -> None:
     assert inventory.assume("n", database("a"), shape_of(database("a")), now=0.0).fits
     assert room(inventory) == 2
 
-    inventory.pod_observed(ObservedPod(database("a"), "n"))
+    inventory.pod_observed(ObservedPod(database("a"), "n"), now=0.0)
     assert room(inventory) == 2
     inventory.tick(now=1000.0)
     assert room(inventory) == 2
@@ -151,7 +160,7 @@ def test_a_binding_taken_back_counts_no_more(inventory: Inventory) -> None:
     inventory.forget("n", "uid-a")
     assert room(inventory) == 3
 
-    inventory.pod_observed(ObservedPod(database("a"), "n"))
+    inventory.pod_observed(ObservedPod(database("a"), "n"), now=0.0)
     inventory.forget("n", "uid-a")
     assert room(inventory) == 2
 
@@ -160,7 +169,7 @@ def test_a_pod_bound_elsewhere_frees_where_it_was_assumed(inventory: Inventory) 
     """Where the API server shows a pod counts; where it was assumed does not any more."""
     inventory.reported(report("m"), now=0.0)
     inventory.assume("n", database("a"), shape_of(database("a")), now=0.0)
-    inventory.pod_observed(ObservedPod(database("a"), "m"))
+    inventory.pod_observed(ObservedPod(database("a"), "m"), now=0.0)
 
     assert (3, 2) == (room(inventory, "n"), room(inventory, "m"))
 
@@ -199,14 +208,14 @@ def test_without_bind_an_answered_pod_counts_as_possibly_everywhere() -> None:
     inventory = Inventory()
     for node in ("n", "m"):
         inventory.reported(report(node, database("a"), database("b")), now=0.0)
-    inventory.answered(database("c"), ["n", "m"], now=0.0)
+    inventory.answered(database("c"), shape_of(database("c")), ["n", "m"], now=0.0)
     assert [False, False, True] == [
         fits(inventory, database("d"), "n"),
         fits(inventory, database("d"), "m"),
         fits(inventory, database("c"), "n"),
     ]
 
-    inventory.pod_observed(ObservedPod(database("c"), "m"))
+    inventory.pod_observed(ObservedPod(database("c"), "m"), now=0.0)
     assert (True, False) == (fits(inventory, database("d"), "n"), fits(inventory, database("d"), "m"))
 
 
@@ -214,13 +223,13 @@ def test_an_answered_pod_is_forgotten_in_time_or_with_the_pod() -> None:
     """What was let through and never bound stops counting after answeredSeconds, or when the pod is deleted."""
     inventory = Inventory()
     inventory.reported(report("n", database("a"), database("b")), now=0.0)
-    inventory.answered(database("c"), ["n"], now=0.0)
+    inventory.answered(database("c"), shape_of(database("c")), ["n"], now=0.0)
     inventory.tick(now=inventory.rules.answered_seconds - 1.0)
     assert not fits(inventory, database("d"))
     inventory.tick(now=inventory.rules.answered_seconds + 1.0)
     assert fits(inventory, database("d"))
 
-    inventory.answered(database("c"), ["n"], now=20.0)
+    inventory.answered(database("c"), shape_of(database("c")), ["n"], now=20.0)
     assert not fits(inventory, database("d"))
     inventory.pod_departed("uid-c", now=1.0)
     assert fits(inventory, database("d"))
@@ -230,8 +239,8 @@ def test_a_second_answer_replaces_the_first() -> None:
     """A pod is possibly only where it was let through last."""
     inventory = Inventory()
     inventory.reported(report("n", database("a"), database("b")), now=0.0)
-    inventory.answered(database("c"), ["n"], now=0.0)
-    inventory.answered(database("c"), [], now=1.0)
+    inventory.answered(database("c"), shape_of(database("c")), ["n"], now=0.0)
+    inventory.answered(database("c"), shape_of(database("c")), [], now=1.0)
 
     assert fits(inventory, database("d"))
     assert inventory.count_pods()["answered"] == 0
@@ -250,7 +259,7 @@ def test_a_node_without_a_report_is_what_the_rule_says(rule: UnknownNodes, expec
 def test_what_happened_before_the_first_report_counts_after_it() -> None:
     """Pods bound to a node that was unknown count as soon as it is known."""
     inventory = Inventory(BIND)
-    inventory.pod_observed(ObservedPod(database("a"), "n"))
+    inventory.pod_observed(ObservedPod(database("a"), "n"), now=0.0)
     inventory.reported(report("n"), now=0.0)
 
     assert room(inventory) == 2
@@ -311,7 +320,7 @@ def test_a_first_report_that_is_old_is_stale_at_once() -> None:
 def test_nothing_is_freed_on_a_stale_node(inventory: Inventory) -> None:
     """While its exporter is silent, a pod of the last report holds what it held even after it has ended."""
     inventory.reported(report("n", database("a"), heartbeat=1001), now=0.0)
-    inventory.pod_observed(ObservedPod(database("a"), "n", terminal=True))
+    inventory.pod_observed(ObservedPod(database("a"), "n", terminal=True), now=0.0)
     assert room(inventory) == 3
     inventory.tick(now=1000.0)
 
@@ -324,7 +333,7 @@ def test_a_foreign_report_makes_estimates() -> None:
     foreign = replace(report("n", database("x"), heartbeat=None), estimates=(Missing.PODS,))
     inventory.reported(foreign, now=0.0)
     assert inventory.count_nodes()["estimated"] == 1
-    inventory.pod_observed(ObservedPod(database("a"), "n", started=True))
+    inventory.pod_observed(ObservedPod(database("a"), "n", started=True), now=0.0)
     assert room(inventory) == 1
 
     newer = replace(report("n", database("x"), database("y"), heartbeat=None), estimates=(Missing.PODS,))
