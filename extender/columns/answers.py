@@ -6,6 +6,7 @@ Why a node refuses is remembered without figures, so that a fleet has few such r
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -19,7 +20,7 @@ from extender.model.verdict import Refusal
 
 NO_SCORE = -1
 NO_REASON = -1
-BYTES_A_NODE = 8 + 1 + 1 + 2
+BYTES_A_NODE = 8 + 1 + 1 + 1 + 2
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,8 @@ class Why:
     scarce: tuple[str, ...] = ()
     """The resources that stand in the way, where no zone or group had enough for all."""
     crash: str = ""
+    because: Hashable | None = None
+    """The inventory's own reason, where the kubelet would admit the pod if it came next."""
 
 
 @dataclass
@@ -43,6 +46,8 @@ class Answers:
     """The change of the node that the answer knows; 0 where there is none."""
     fate: NDArray[np.int8]
     """A ``Fate`` each."""
+    doubted: NDArray[np.bool_]
+    """Whether the inventory has had a look at it."""
     score: NDArray[np.int8]
     """0 to 10, or ``NO_SCORE`` where it is not worked out yet."""
     why: NDArray[np.int16]
@@ -58,6 +63,7 @@ class Answers:
         return cls(
             seen=np.zeros(capacity, np.int64),
             fate=np.zeros(capacity, np.int8),
+            doubted=np.zeros(capacity, np.bool_),
             score=np.full(capacity, NO_SCORE, np.int8),
             why=np.full(capacity, NO_REASON, np.int16),
         )
@@ -67,7 +73,7 @@ class Answers:
         more = capacity - len(self.seen)
         if more > 0:
             new = Answers.of_none(more)
-            for name in ("seen", "fate", "score", "why"):
+            for name in ("seen", "fate", "doubted", "score", "why"):
                 setattr(self, name, np.concatenate([getattr(self, name), getattr(new, name)]))
 
     def place(self, key: object, why: Why) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from operator import itemgetter
@@ -42,8 +42,8 @@ class Way(IntEnum):
 
     LAW = 0
     """By its state, which is known for certain."""
-    ALONE = 1
-    """By itself, by whoever keeps the inventory: what will have become of it is not certain."""
+    DOUBT = 1
+    """By its likely state, and then by whoever keeps the inventory: it may have become another one."""
     PASSES = 2
     """It is let through by a rule."""
     REFUSED = 3
@@ -56,7 +56,7 @@ class Entry:
 
     way: Way
     snapshot: Snapshot | None = None
-    """Its state; there is one if it is judged by law."""
+    """Its state; there is one unless a rule decides."""
     label: int = 0
     """A small number that the inventory wants to count by."""
 
@@ -72,9 +72,9 @@ class Told:
     label: NDArray[np.int8]
     """(N,) the inventory's own number; 0 where the node is unheard of."""
     fate: NDArray[np.int8]
-    """(N,) a ``Fate``; undecided where the node is not judged by law."""
+    """(N,) a ``Fate``; undecided where a rule decides, or nothing is known."""
     why: NDArray[np.int16]
-    """(N,) places in ``reasons``; ``NO_REASON`` where it is not refused by law."""
+    """(N,) places in ``reasons``; ``NO_REASON`` where it is not refused here."""
     score: NDArray[np.int8]
     """(N,) 0 where there is no placement to score."""
     reasons: Sequence[Why]
@@ -82,18 +82,38 @@ class Told:
     """How many of the nodes the twin had to be asked about."""
 
 
+Doubt = Callable[[str, Pod, Shape], Hashable | None]
+"""
+What keeps a pod off a node of this name although its likely state admits it, or None if nothing does.
+
+What is returned becomes the ``Why`` of the node's answer.
+"""
+
+
+def no_doubt(_name: str, _pod: Pod, _shape: Shape) -> Hashable | None:
+    """Says that nothing keeps any pod off."""
+    return None
+
+
 class Fleet:
     """All nodes, by slot."""
 
-    def __init__(self, read: Callable[[str], Entry | None]) -> None:
-        """Begins without nodes; ``read`` says what is known of a node now, or None if there is none of that name."""
-        self._read = read
+    def __init__(self, read: Callable[[str], Entry | None], doubt: Doubt = no_doubt) -> None:
+        """
+        Begins without nodes.
+
+        Args:
+            read: what is known of a node now; None if there is none of that name.
+            doubt: asked about nodes in doubt.
+        """
+        self._read, self._doubt = read, doubt
         self._lock = threading.Lock()
         self._news_lock = threading.Lock()
         self._news: dict[str, None] = {}
         self._slots: dict[str, int] = {}
         self._free: list[int] = []
         self._entries: list[Entry | None] = []
+        self._names: list[str] = []
         self._kubelets: list[Kubelet | None] = []
         self._tables: list[Table] = []
         self._tables_by_law: dict[Law, int] = {}
@@ -106,6 +126,7 @@ class Fleet:
     def _resize(self, capacity: int) -> None:
         have = len(self._entries)
         self._entries += [None] * (capacity - have)
+        self._names += [""] * (capacity - have)
         self._kubelets += [None] * (capacity - have)
         self._free += range(capacity - 1, have - 1, -1)
         for name, kind in (
@@ -157,7 +178,7 @@ class Fleet:
             if not self._free:
                 self._resize(2 * len(self._entries))
             slot = self._slots[name] = self._free.pop()
-            self._table[slot] = -1
+            self._names[slot], self._table[slot] = name, -1
         self._generation += 1
         self._changed[slot] = self._generation
         if entry is None:
@@ -168,8 +189,7 @@ class Fleet:
             return
         self._entries[slot] = entry
         self._way[slot], self._label[slot] = entry.way, entry.label
-        if entry.way is Way.LAW:
-            assert entry.snapshot is not None
+        if entry.snapshot is not None:
             self._put_row(slot, entry.snapshot)
 
     def _put_row(self, slot: int, snapshot: Snapshot) -> None:
@@ -233,16 +253,18 @@ class Fleet:
             self._refresh()
             slots = self._slots_named(names)
             heard = slots != UNHEARD
-            lawful = heard & (self._way[slots] == Way.LAW)
+            judged = heard & (self._way[slots] <= Way.DOUBT)
             answers = self._remembered(shape, strategy)
-            self._judge(answers, pod, slots[lawful & (self._changed[slots] > answers.seen[slots])], strategy)
-            undecided = lawful & (answers.fate[slots] == Fate.UNDECIDED)
+            stale = slots[judged & (self._changed[slots] > answers.seen[slots])]
+            self._judge(answers, pod, stale, strategy)
+            undecided = judged & (answers.fate[slots] == Fate.UNDECIDED)
             if scored:
-                undecided |= lawful & (answers.fate[slots] == Fate.ADMITTED) & (answers.score[slots] == NO_SCORE)
+                undecided |= judged & (answers.fate[slots] == Fate.ADMITTED) & (answers.score[slots] == NO_SCORE)
             asked = slots[undecided].tolist()
             for slot in asked:
                 self._ask_twin(answers, pod, slot, strategy)
-            fate = np.where(lawful, answers.fate[slots], np.int8(Fate.UNDECIDED))
+            self._dispel(answers, pod, shape, slots[judged])
+            fate = np.where(judged, answers.fate[slots], np.int8(Fate.UNDECIDED))
             return Told(
                 slots=slots,
                 way=self._way[slots],
@@ -277,6 +299,7 @@ class Fleet:
         """Judges by columns, table by table."""
         answers.seen[slots] = self._changed[slots]
         answers.fate[slots] = Fate.UNDECIDED
+        answers.doubted[slots] = False
         tables = self._table[slots]
         for index in np.unique(tables).tolist():
             if index < 0:
@@ -297,6 +320,18 @@ class Fleet:
             kubelet = self._kubelets[chosen[0]]
             assert kubelet is not None
             answers.why[chosen] = reasons_of(answers, table, rows, outcome, asked, pod, kubelet.configuration)
+
+    def _dispel(self, answers: Answers, pod: Pod, shape: Shape, slots: Ints) -> None:
+        """Has the inventory look at the nodes in doubt that would admit the pod."""
+        doubtful = (self._way[slots] == Way.DOUBT) & ~answers.doubted[slots] & (answers.fate[slots] == Fate.ADMITTED)
+        for slot in slots[doubtful].tolist():
+            because = self._doubt(self._names[slot], pod, shape)
+            answers.doubted[slot] = True
+            if because is not None:
+                kubelet = self._kubelets[slot]
+                assert kubelet is not None
+                answers.fate[slot] = Fate.REFUSED
+                answers.why[slot] = answers.place(because, Why(None, kubelet.configuration, because=because))
 
     def _ask_twin(self, answers: Answers, pod: Pod, slot: int, strategy: Strategy) -> None:
         entry = self._entries[slot]

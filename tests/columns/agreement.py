@@ -156,7 +156,10 @@ def _difference_why(judged: Judged, row: int, kubelet: Kubelet, fit: Fit) -> str
     (theirs,) = twins.reasons
     assert ours.refusal is not None
     assert theirs.refusal is not None
-    pairs = [(ours.refusal.reason, theirs.refusal.reason), (ours.refusal.resource, theirs.refusal.resource)]
+    pairs: list[tuple[object, object]] = [
+        (ours.refusal.reason, theirs.refusal.reason),
+        (ours.refusal.resource, theirs.refusal.resource),
+    ]
     pairs.append((sorted(map(str, ours.refusal.shortages)), sorted(map(str, theirs.refusal.shortages))))
     if not judged.asked.reuses_cpus:
         pairs.append((sorted(ours.scarce), sorted(theirs.scarce)))

@@ -13,9 +13,11 @@ sys.path.append(str(Path(__file__).parent.parent / "kubelet"))  # the generator 
 from agreement import by_law
 from builders import configuration, database, machine, pod
 
+from extender.columns.answers import Answers
 from extender.columns.fleet import UNHEARD, Entry, Fleet, Way
 from extender.columns.kernel import Fate
-from extender.fleet import Snapshot, placement_score, shape_of
+from extender.columns.table import Ints
+from extender.fleet import Shape, Snapshot, placement_score, shape_of
 from extender.kubelet import admission
 from extender.model.configuration import Version
 from extender.model.pod import Pod
@@ -98,7 +100,12 @@ def test_a_known_question_asks_about_changes_only(monkeypatch: pytest.MonkeyPatc
     world.fleet.ask(asked, shape_of(asked), names)
     judged: list[int] = []
     real = Fleet._judge
-    monkeypatch.setattr(Fleet, "_judge", lambda *args: (judged.append(len(args[3])), real(*args)))
+
+    def counting(fleet: Fleet, answers: Answers, one: Pod, slots: Ints, strategy: Strategy) -> None:
+        judged.append(len(slots))
+        real(fleet, answers, one, slots, strategy)
+
+    monkeypatch.setattr(Fleet, "_judge", counting)
     snapshot = world.entries["n7"].snapshot
     assert snapshot is not None
     world.put("n7", Snapshot(snapshot.kubelet, admission.admit(snapshot.kubelet, snapshot.state, pod("q"))[1]))
@@ -108,18 +115,42 @@ def test_a_known_question_asks_about_changes_only(monkeypatch: pytest.MonkeyPatc
 
 
 def test_who_is_not_judged_by_law_is_left_to_the_inventory() -> None:
-    """Nodes that a rule decides, that are judged alone, or that nobody has heard of have no fate here."""
+    """Nodes that a rule decides, or that nobody has heard of, have no fate here."""
     world = world_of(1)
+    for name, way in (("passes", Way.PASSES), ("refused", Way.REFUSED)):
+        world.entries[name] = Entry(way, label=len(name))
+        world.fleet.note(name)
+    answer = world.fleet.ask(database("p"), shape_of(database("p")), ["n0", "passes", "refused", "nobody"])
+
+    assert [Fate.ADMITTED, *[Fate.UNDECIDED] * 3] == answer.fate.tolist()
+    assert [Way.LAW, Way.PASSES, Way.REFUSED] == answer.way[:3].tolist()
+    assert UNHEARD == answer.slots[3]
+    assert [2, 6, 7, 0] == answer.label.tolist()
+
+
+def test_the_inventory_is_asked_once_about_a_node_in_doubt() -> None:
+    """Only nodes in doubt that would admit the pod are looked at, once for each change of theirs."""
+    looked_at: list[str] = []
+
+    def doubt(name: str, _pod: Pod, _shape: Shape) -> str | None:
+        looked_at.append(name)
+        return "taken" if name == "taken" else None
+
+    world = world_of(1)
+    world.fleet = Fleet(world.entries.get, doubt)
     snapshot = world.entries["n0"].snapshot
     assert snapshot is not None
-    for name, way in (("alone", Way.ALONE), ("passes", Way.PASSES), ("refused", Way.REFUSED)):
+    for name, way in (("n0", Way.LAW), ("safe", Way.DOUBT), ("taken", Way.DOUBT)):
         world.put(name, snapshot, way)
-    answer = world.fleet.ask(database("p"), shape_of(database("p")), ["n0", "alone", "passes", "refused", "nobody"])
+    names = list(world.entries)
+    for _ in range(2):
+        answer = world.fleet.ask(database("p"), shape_of(database("p")), names)
 
-    assert [Fate.ADMITTED, *[Fate.UNDECIDED] * 4] == answer.fate.tolist()
-    assert [Way.LAW, Way.ALONE, Way.PASSES, Way.REFUSED] == answer.way[:4].tolist()
-    assert UNHEARD == answer.slots[4]
-    assert [2, 5, 6, 7, 0] == answer.label.tolist()
+        assert [Fate.ADMITTED, Fate.ADMITTED, Fate.REFUSED] == answer.fate.tolist()
+        assert "taken" == answer.reasons[answer.why[2]].because
+    world.fleet.ask(pod("large", cpu="64"), shape_of(pod("large", cpu="64")), names)
+
+    assert ["safe", "taken"] == looked_at
 
 
 def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

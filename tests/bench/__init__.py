@@ -1,0 +1,1 @@
+"""Benchmarks: speed of the verbs, ingestion, placement quality, and the real scheduler."""

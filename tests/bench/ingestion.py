@@ -1,0 +1,214 @@
+"""
+How soon the extender is ready on a large cluster, what it weighs, and what updates do to its answers.
+
+The extender is the real one, gunicorn and all, on the lists and watches of a small API server. An update is a
+node's report with one pod gone, or there again.
+"""
+
+from __future__ import annotations
+
+import http.client
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import count, cycle
+from pathlib import Path
+
+import orjson
+import yaml
+
+from bench.figures import Figures, percentile
+from bench.nodes import NODES, PODS, Node, Object, changed, cluster, pod, question
+from bench.serving import TESTS, Client, free_port, gunicorn, peak_bytes, resident_bytes, worker
+from bench.verbs import FILTER, PRIORITIZE
+from extender.settings import VARIABLE
+from extender.wire.nrt import PATH as TOPOLOGIES
+
+BATCHES_A_SECOND = 50
+_numbers = count()
+_versions = count(2)
+
+
+def measure(size: int, pods: int, rate: int, rounds: int) -> Figures:
+    """Measures one cluster with so many nodes and pods, and so many updates a second."""
+    nodes = list(cluster(size, most_pods=2 * pods // size))
+    there = sum(len(one.pods) for one in nodes)
+    with tempfile.TemporaryDirectory() as folder:
+        objects = Path(folder, "objects")
+        _write(nodes, objects)
+        with _api_server(objects) as api:
+            settings = _settings(Path(folder), api)
+            began = time.monotonic()
+            with gunicorn(
+                "extender.app:serve()",
+                "--config=python:extender.gunicorn_config",
+                environment={VARIABLE: str(settings)},
+            ) as (port, parent):
+                ready = time.monotonic() - began
+                pid = worker(parent)
+                resident, peak = resident_bytes(pid), peak_bytes(pid)
+                calm = _answers(port, nodes, rounds)
+                with _updates(api, nodes, rate) as sent:
+                    began = time.monotonic()
+                    busy = _answers(port, nodes, rounds)
+                    achieved = sent[0] / (time.monotonic() - began)
+                after = resident_bytes(pid)
+    rows: list[Object] = [
+        {"what": f"seconds until ready, {size} nodes and {there} pods", "value": ready},
+        {"what": "MB resident when ready", "value": resident / 1e6},
+        {"what": "MB at most while starting", "value": peak / 1e6},
+        {"what": "MB resident in the end", "value": after / 1e6},
+        {"what": "updates a second", "value": achieved},
+    ]
+    for at in (50, 99):
+        rows.append({"what": f"filter + prioritize, ms, p{at}, calm", "value": 1e3 * percentile(calm, at)})
+        rows.append({"what": f"filter + prioritize, ms, p{at}, during updates", "value": 1e3 * percentile(busy, at)})
+        rows.append({"what": f"ratio p{at}", "value": percentile(busy, at) / percentile(calm, at)})
+    return Figures("ingestion", "Ingestion", rows)
+
+
+def _write(nodes: Sequence[Node], path: Path) -> None:
+    with path.open("wb") as out:
+        for one in nodes:
+            listed = [(NODES, {"metadata": {"name": one.name}}), (TOPOLOGIES, one.topology)]
+            listed += [(PODS, _as_stored(item)) for item in one.pods]
+            for where, item in listed:
+                out.write(where.encode() + b"\t" + orjson.dumps(item) + b"\n")
+
+
+def _as_stored(item: Object) -> Object:
+    """A running pod with as much about it as a usual one has: 5 kB, of which admission reads little."""
+    container = {
+        "imagePullPolicy": "IfNotPresent",
+        "terminationMessagePath": "/dev/termination-log",
+        "env": [{"name": f"SETTING_{number}", "value": "x" * 40} for number in range(20)],
+        "volumeMounts": [{"name": f"volume-{number}", "mountPath": f"/data/{number}"} for number in range(6)],
+    }
+    status = {
+        **item["status"],
+        "conditions": [
+            {"type": kind, "status": "True", "lastTransitionTime": "2026-01-31T12:00:00Z"}
+            for kind in ("PodScheduled", "Initialized", "ContainersReady", "Ready", "PodReadyToStartContainers")
+        ],
+        "containerStatuses": [
+            {
+                "name": one["name"],
+                "ready": True,
+                "started": True,
+                "restartCount": 0,
+                "state": {"running": {"startedAt": "2026-01-31T12:00:00Z"}},
+                "image": "registry.example/app:1",
+                "imageID": "registry.example/app@sha256:" + "0" * 64,
+                "containerID": "containerd://" + "0" * 64,
+            }
+            for one in item["spec"]["containers"]
+        ],
+    }
+    spec = {**item["spec"], "containers": [{**one, **container} for one in item["spec"]["containers"]]}
+    metadata = {
+        **item["metadata"],
+        "creationTimestamp": "2026-01-31T12:00:00Z",
+        "labels": {f"label-{number}": "value" for number in range(8)},
+        "managedFields": [{"manager": "kubelet", "fieldsV1": {f"f:field-{number}": {} for number in range(60)}}],
+    }
+    return {**item, "metadata": metadata, "spec": spec, "status": status}
+
+
+@contextmanager
+def _api_server(objects: Path) -> Iterator[int]:
+    port = free_port()
+    process = subprocess.Popen([sys.executable, "-m", "bench.api_server", str(port), str(objects)], cwd=TESTS)
+    try:
+        while True:
+            try:
+                http.client.HTTPConnection("127.0.0.1", port).connect()
+                break
+            except ConnectionRefusedError:
+                time.sleep(0.05)
+        yield port
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _settings(folder: Path, api: int) -> Path:
+    """Settings and a kubeconfig for a cluster at a port."""
+    kubeconfig = folder / "kubeconfig"
+    server = {"name": "bench", "cluster": {"server": f"http://127.0.0.1:{api}"}}
+    context = {"name": "bench", "context": {"cluster": "bench", "user": "bench"}}
+    kubeconfig.write_text(
+        yaml.safe_dump(
+            {
+                "apiVersion": "v1",
+                "kind": "Config",
+                "clusters": [server],
+                "contexts": [context],
+                "users": [{"name": "bench", "user": {}}],
+                "current-context": "bench",
+            }
+        )
+    )
+    settings = folder / "settings.yaml"
+    document = {
+        "inventory": {"source": "cluster", "kubeconfig": str(kubeconfig)},
+        "rules": {"assume": "bind", "staleSeconds": 86_400},
+        "log": {"level": "warning"},
+    }
+    settings.write_text(yaml.safe_dump(document))
+    return settings
+
+
+def _answers(port: int, nodes: Sequence[Node], rounds: int) -> list[float]:
+    """Seconds of filter and prioritize together, of a known shape, on all nodes."""
+    client, names = Client(port), [one.name for one in nodes]
+    times = []
+    for turn in range(-3, rounds):
+        asked = pod(f"asked-{next(_numbers)}", ("6", "6Gi"), ("2", "2Gi"))
+        took, answer = client.post(FILTER, orjson.dumps(question(asked, names)))
+        fit = orjson.loads(answer)["NodeNames"]
+        took_too, _ = client.post(PRIORITIZE, orjson.dumps(question(asked, fit)))
+        if turn >= 0:
+            times.append(took + took_too)
+        time.sleep(0.005)  # as a scheduler that has other things to do too
+    return times
+
+
+@contextmanager
+def _updates(api: int, nodes: Sequence[Node], rate: int) -> Iterator[list[int]]:
+    """Sends updates from a thread of its own; yields a list of one number, how many there were so far."""
+    stop, sent = threading.Event(), [0]
+    heartbeat = 2000
+    some = [one for one in nodes if one.pods][:: max(1, len(nodes) // 2000)]
+    there = [orjson.dumps(changed(one, heartbeat).topology) for one in some]
+    again = [orjson.dumps(one.topology) for one in some]
+    events = cycle([*there, *again])
+
+    def send() -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", api)
+        began, batches = time.monotonic(), 0
+        while not stop.is_set():
+            lines = [
+                b'{"type":"MODIFIED","object":' + _versioned(next(events)) + b"}\n"
+                for _ in range(rate // BATCHES_A_SECOND)
+            ]
+            connection.request("POST", f"/events{TOPOLOGIES}", b"".join(lines))
+            connection.getresponse().read()
+            batches += 1
+            sent[0] += len(lines)
+            stop.wait(max(0.0, began + batches / BATCHES_A_SECOND - time.monotonic()))
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    try:
+        yield sent
+    finally:
+        stop.set()
+        thread.join()
+
+
+def _versioned(item: bytes) -> bytes:
+    return item.replace(b'"metadata":{', b'"metadata":{"resourceVersion":"%d",' % next(_versions), 1)
