@@ -3,12 +3,10 @@ One node of the lab under churn: pods come and go, exporter and kubelet restart,
 the twin on the published object alone.
 """
 
-import math
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 from random import Random
 from typing import Any
@@ -16,9 +14,11 @@ from typing import Any
 import orjson
 import twin_node
 import yaml
+from churn_figures import Figures
 from lab.api import Api, Object
 from lab.control_plane import TOPOLOGIES
 from lab.devices import Device
+from lab.errors import LabError
 from lab.kubelet import Kubelet
 from lab.machines import Machine
 from lab.picture import Picture, key
@@ -39,13 +39,17 @@ from extender.wire.nrt import report_from_nrt
 from extender.wire.pod import pod_from_json
 
 SECONDS = 120
-QUIET_SECONDS, QUIET_AFTER_RESTART = 0.3, 2.0
-"""How long report and pods must stay as they are to be called settled."""
+QUIET_SECONDS, QUIET_AFTER_RESTART = 0.3, 12.0
+"""How long report and pods must stay as they are to be called settled; refusals at a start show after ten seconds."""
+START_SECONDS = 2
+"""After these a kubelet that is not going to start has ended."""
 TIMED = frozenset({"plain", "several containers", "budget"})
 """Kinds for which the kubelet writes its checkpoints at their admission and not again before they run."""
 EXPORTER_EVERY, KUBELET_EVERY = 25, 50
 """Admissions of a node from one restart to the next; the first one comes after half of them."""
 
+DRAIN = "drain node and remove policy state file"
+"""In the kubelet's message when it does not start on its own files."""
 NIC = "example.com/nic"
 
 
@@ -56,40 +60,6 @@ class Setup:
     machine: Machine
     configuration: Mapping[str, Any]
     devices: Sequence[Device] = ()
-
-
-@dataclass
-class Figures:
-    """What all nodes have seen together."""
-
-    answers: Counter[str] = field(default_factory=Counter)
-    """The answer, `admitted` or the kubelet's reason, to how often it was given."""
-    kinds: Counter[tuple[str, bool]] = field(default_factory=Counter)
-    """Kind of pod, and whether it was admitted."""
-    differences: list[str] = field(default_factory=list)
-    counts: Counter[str] = field(default_factory=Counter)
-    """What else happened, by its words in the printed line."""
-    latencies: list[float] = field(default_factory=list)
-    """Seconds from the kubelet's last write of a checkpoint for a pod to the object with that pod, seen by a watch."""
-    published: list[tuple[float, float]] = field(default_factory=list)
-    """Sum (seconds) and count of numa_exporter_publish_seconds, of each life of each exporter."""
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def count(self, what: str, number: int = 1) -> None:
-        with self.lock:
-            self.counts[what] += number
-
-    def lines(self, nodes: int, seed: str) -> Iterator[str]:
-        total = self.answers.total()
-        yield f"churn: {total} admissions on {nodes} nodes, seed {seed}, {len(self.differences)} wrong predictions"
-        yield "  " + ", ".join(f"{answer} {number}" for answer, number in self.answers.most_common())
-        kinds = sorted({kind for kind, _ in self.kinds})
-        yield "  admitted/refused: " + ", ".join(f"{k} {self.kinds[k, True]}/{self.kinds[k, False]}" for k in kinds)
-        yield "  " + ", ".join(f"{what} {number}" for what, number in sorted(self.counts.items()))
-        marks = ", ".join(f"{share:.0%} {_quantile(self.latencies, share) * 1000:.0f} ms" for share in (0.5, 0.9, 0.99))
-        yield f"  change on disk to object seen: {marks}, longest {max(self.latencies) * 1000:.0f} ms ({len(self.latencies)})"
-        seconds, number = (sum(column) for column in zip(*self.published, strict=True))
-        yield f"  first sign of change to object, by the exporters: mean {seconds / number * 1000:.0f} ms ({number:.0f})"
 
 
 class Node:
@@ -186,7 +156,7 @@ class Course:
                 self._written[decided["metadata"]["uid"]] = self._node.written()
         with self._seen.lock:
             self._seen.answers[decided["status"].get("reason", "none") if refused else "admitted"] += 1
-            self._seen.kinds[kind, not refused] += 1
+            self._seen.kinds[self._node.name, kind, not refused] += 1
             self._seen.differences += [f"{name}, {kind}: {difference}" for difference in differences]
         if differences:
             case = {"report": item, "pod": decided, "differences": differences}
@@ -251,17 +221,42 @@ class Course:
         """
         Restarts the kubelet, which judges its own running pods anew; what it refuses then is counted apart.
 
-        Kubelets up to 1.37.2 refuse their pods with pod-level resources, see README.md.
+        Kubelets up to 1.37.2 refuse their pods with pod-level resources, see README.md. They also lose CPUs or memory
+        from their files at times, and then do not start on them: the node is drained and the files are removed, as the
+        kubelet's message asks for.
         """
-        self._settled(QUIET_SECONDS)
+        item = self._settled(QUIET_SECONDS)
         alive = {one["metadata"]["uid"] for one in self._mine() if phase(one) != "Failed"}
-        self._node.kubelet.restart()
+        self._seen.count("kubelet restarts")
+        if not self._starts_again():
+            self._seen.count("kubelets that did not start on their own files")
+            self._seen.count("of these with a warning in the object before", bool(report_from_nrt(item).warnings))
+            self._drain()
         self._settled(QUIET_AFTER_RESTART)
         refused = [one for one in self._mine() if one["metadata"]["uid"] in alive and phase(one) == "Failed"]
         with_budget = sum("resources" in one["spec"] for one in refused)
-        self._seen.count("kubelet restarts")
         self._seen.count("running pods with a budget refused after them", with_budget)
         self._seen.count("other running pods refused after them", len(refused) - with_budget)
+
+    def _starts_again(self) -> bool:
+        """Whether the restarted kubelet stays; one that does not start on its files may have been ready for a moment."""
+        kubelet = self._node.kubelet
+        try:
+            kubelet.restart()
+            time.sleep(START_SECONDS)
+            end = "" if kubelet.process.running else kubelet.process.tail()
+        except LabError as error:
+            end = str(error)
+        if end and DRAIN not in end:
+            raise LabError(end)
+        return not end
+
+    def _drain(self) -> None:
+        """Deletes all pods of a node whose kubelet is down, and starts it without its files."""
+        self._api.delete_pods(self._mine())
+        self._pods.wait(f"{self._node.name} to be empty", SECONDS, lambda _: not self._mine())
+        self._maker.taken.clear()
+        self._node.kubelet.restart(forget_state=True)
 
     def _keep_published(self) -> None:
         figures = self._node.published()
@@ -307,8 +302,3 @@ def _is_current(item: Object, mine: Sequence[Object]) -> bool:
 def _blocks(held: Mapping[str, Sequence[Any]], ended: set[str]) -> dict[str, Counter[Any]]:
     """Blocks without their order, which is chance in the kubelet's files."""
     return {name: Counter(blocks) for name, blocks in held.items() if name not in ended}
-
-
-def _quantile(values: Sequence[float], share: float) -> float:
-    """The least value that at least such a share of them does not exceed."""
-    return sorted(values)[math.ceil(share * len(values)) - 1]

@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from churn_node import KUBELET_EVERY, NIC, SECONDS, Course, Figures, Node, Reports, Setup
+from churn_figures import Figures
+from churn_node import KUBELET_EVERY, NIC, SECONDS, Course, Node, Reports, Setup
 from lab.api import Api
 from lab.control_plane import TOPOLOGIES, ControlPlane
 from lab.devices import Device, DevicePlugin
@@ -67,6 +68,13 @@ SETUPS = {
     ),
 }
 
+WANTED = {
+    "pod-scope": ("budget", "devices", "init containers", "sidecars"),
+    "container-scope": ("budget", "devices", "init containers", "sidecars"),
+    "best-effort": ("init containers", "sidecars"),
+}
+"""Kinds of pods that each setup must have admitted in a long run."""
+
 
 def test_published_objects_foresee_the_next_admission(
     workspace: Workspace, nodes: list[Node], api: Api, namespace: str, pods: Picture, figures: list[str]
@@ -91,6 +99,8 @@ def test_published_objects_foresee_the_next_admission(
     assert {"admitted", "TopologyAffinityError"} <= seen.answers.keys()
     if COUNT >= KUBELET_EVERY // 2 * len(nodes):
         assert {"exporter restarts", "kubelet restarts"} <= seen.counts.keys()
+    if COUNT >= 500:
+        assert [] == seen.lacks(WANTED)
 
 
 def test_nothing_is_written_without_change_but_heartbeats(
