@@ -19,7 +19,7 @@ from extender.model.state import CpuState, DeviceState, MemoryState, NodeState
 from extender.what_if.alike import standing
 from extender.what_if.fit import explained
 from extender.what_if.site import Site
-from extender.what_if.totals import allocatable, copies, overfull, requested
+from extender.what_if.totals import Allocatable, copies, overfull, requested
 from extender.what_if.work import Progress, Work, each
 
 REFUSALS = 8
@@ -32,54 +32,63 @@ def capacities(sites: Sequence[Site], pod: Pod, most: int, what: str = "count") 
 
     The total is the sum, as no node's answer depends on another's.
     """
-    known: dict[Hashable, Capacity] = {}
+    counting = _Counting(pod)
     counted = []
     for progress, site in each(what, sites, len(sites)):
-        like = standing(site.snapshot) if site.snapshot else site.name
-        if like not in known:
-            known[like] = yield from capacity(site, pod, most, progress)
-        refusal = known[like].refusal
-        if refusal is not None:
-            refusal = replace(refusal, node=site.name, knowledge=site.knowledge, estimates=site.estimates)
-        own = replace(known[like], node=site.name, knowledge=site.knowledge, refusal=refusal)
-        counted.append((yield from as_a_whole(site, pod, own, progress)))
+        own = yield from counting.on(site, most, progress)
+        counted.append(_named(own, site))
+        yield progress
     return counted
 
 
-def as_a_whole(site: Site, pod: Pod, counted: Capacity, progress: Progress) -> Work[Capacity]:
-    """Counts no more than the node as a whole has room for; each copy takes the same of it."""
-    yield progress
-    if site.snapshot is None:
-        return counted
-    there, used, asked = allocatable(site.snapshot.kubelet), site.pods.requested, requested(pod)
-    most = copies(there, used, asked)
-    if most is None or most >= counted.fits:
-        return counted
-    some = yield from capacity(site, pod, most, progress) if most else _none(site)
-    full = {name: used.get(name, 0) + most * nanos for name, nanos in asked.items()}
-    refusal = Finding(
-        site.name,
-        Outcome.REFUSED,
-        overfull=overfull(there, {**used, **full}, asked),
-        before=some.after,
-        configuration=site.snapshot.kubelet.configuration,
-        knowledge=site.knowledge,
-        estimates=site.estimates,
-    )
-    return replace(some, fits=most, beyond=0, pinned=True, refusal=refusal)
+class _Counting:
+    """One pod counted on many nodes."""
+
+    def __init__(self, pod: Pod) -> None:
+        self._pod = pod
+        self._asked = requested(pod)
+        self._there = Allocatable()
+        self._known: dict[tuple[Hashable, int], Capacity] = {}
+        """What the managers admit of so many, by what is alike."""
+
+    def on(self, site: Site, most: int, progress: Progress) -> Work[Capacity]:
+        """Counts on one node: what the managers admit, and no more than the node as a whole has room for."""
+        if site.snapshot is None:
+            return Capacity(site.name, 0, why=site.fault, knowledge=site.knowledge)
+        like = standing(site.snapshot)
+        counted = yield from self._managers(site, like, most, progress)
+        there, used = self._there.of(site.snapshot.kubelet), site.pods.requested
+        room = copies(there, used, self._asked)
+        if room is None or room >= counted.fits:
+            return counted
+        some = yield from self._managers(site, like, room, progress)
+        full = {name: used.get(name, 0) + room * nanos for name, nanos in self._asked.items()}
+        refusal = Finding(
+            site.name,
+            Outcome.REFUSED,
+            overfull=overfull(there, {**used, **full}, self._asked),
+            before=some.after,
+            configuration=site.snapshot.kubelet.configuration,
+        )
+        return replace(some, fits=room, beyond=0, pinned=True, refusal=refusal)
+
+    def _managers(self, site: Site, like: Hashable, most: int, progress: Progress) -> Work[Capacity]:
+        if (like, most) not in self._known:
+            self._known[like, most] = yield from capacity(site, self._pod, most, progress)
+        return self._known[like, most]
 
 
-def _none(site: Site) -> Work[Capacity]:
-    """No copy at all."""
-    yield from ()
-    assert site.snapshot is not None
-    rooms_now = site.snapshot.rooms
-    return Capacity(site.name, 0, before=rooms_now, after=rooms_now, knowledge=site.knowledge)
+def _named(counted: Capacity, site: Site) -> Capacity:
+    """What was counted on a node that is alike, as this node's own."""
+    refusal = counted.refusal
+    if refusal is not None:
+        refusal = replace(refusal, node=site.name, knowledge=site.knowledge, estimates=site.estimates)
+    return replace(counted, node=site.name, knowledge=site.knowledge, refusal=refusal)
 
 
 def capacity(site: Site, pod: Pod, most: int, progress: Progress) -> Work[Capacity]:
     """
-    Counts on one node.
+    Counts on one node what its resource managers admit.
 
     Args:
         site: the node.

@@ -16,7 +16,7 @@ from extender.model.pod import Pod
 from extender.model.verdict import Admission, Verdict
 from extender.what_if.alike import standing
 from extender.what_if.site import Site
-from extender.what_if.totals import allocatable, overfull, requested
+from extender.what_if.totals import Allocatable, Sums, allocatable, overfull, requested
 from extender.what_if.work import Work, each
 
 
@@ -32,32 +32,27 @@ def judged(site: Site, pod: Pod) -> Verdict | Overfull | None:
     verdict = ask(site.snapshot, pod).verdict
     if not isinstance(verdict, Admission):
         return verdict
-    return lacking(site, pod) or verdict
-
-
-def lacking(site: Site, pod: Pod) -> Overfull | None:
-    """Returns what the node as a whole has not enough of."""
-    assert site.snapshot is not None
-    return overfull(allocatable(site.snapshot.kubelet), site.pods.requested, requested(pod))
+    return overfull(allocatable(site.snapshot.kubelet), site.pods.requested, requested(pod)) or verdict
 
 
 def findings(sites: Sequence[Site], pod: Pod, what: str = "fit") -> Work[list[Finding]]:
     """Asks each node for itself; of nodes that are alike to the managers, one."""
     known: dict[Hashable, Finding] = {}
+    there, asked = Allocatable(), requested(pod)
     found = []
     for progress, site in each(what, sites, len(sites)):
         like = standing(site.snapshot) if site.snapshot else site.name
         if like not in known:
             known[like] = managers(site, pod)
         own = replace(known[like], node=site.name, knowledge=site.knowledge, estimates=site.estimates)
-        found.append(as_a_whole(site, pod, own))
+        found.append(as_a_whole(site, asked, own, there))
         yield progress
     return found
 
 
 def finding(site: Site, pod: Pod) -> Finding:
     """Asks one node."""
-    return as_a_whole(site, pod, managers(site, pod))
+    return as_a_whole(site, requested(pod), managers(site, pod), Allocatable())
 
 
 def managers(site: Site, pod: Pod) -> Finding:
@@ -67,9 +62,11 @@ def managers(site: Site, pod: Pod) -> Finding:
     return explained(site, site.snapshot, ask(site.snapshot, pod))
 
 
-def as_a_whole(site: Site, pod: Pod, found: Finding) -> Finding:
+def as_a_whole(site: Site, asked: Sums, found: Finding, there: Allocatable) -> Finding:
     """Adds what the general predicates say to a pod that the managers admit."""
-    lack = lacking(site, pod) if found.fits else None
+    if site.snapshot is None or not found.fits:
+        return found
+    lack = overfull(there.of(site.snapshot.kubelet), site.pods.requested, asked)
     return replace(found, outcome=Outcome.REFUSED, overfull=lack, after=(), score=0) if lack else found
 
 

@@ -18,6 +18,7 @@ from extender.kubelet.memory_manager import hugepages_type
 from extender.kubelet.requests import CPU, MEMORY, has_pod_level_resources, is_memory
 from extender.kubelet.reservation import reservation
 from extender.model.answer import Overfull
+from extender.model.configuration import Version
 from extender.model.pod import Kind, Pod
 from extender.quantity import NANO
 
@@ -71,6 +72,21 @@ def allocatable(kubelet: Kubelet) -> dict[str, int]:
     for name, amount in reservation(machine, kubelet.configuration, kubelet.version).amounts.items():
         sums[name] = max(0, sums.get(name, 0) - amount.nanos)
     return sums
+
+
+class Allocatable:
+    """What kubelets leave to pods, worked out once for those that were made of the same things."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[int, int, Version], tuple[Kubelet, Sums]] = {}
+        """The kubelet is kept, so that nothing else takes the identity of what it was made of."""
+
+    def of(self, kubelet: Kubelet) -> Sums:
+        """Returns what one leaves to pods."""
+        made_of = id(kubelet.machine), id(kubelet.configuration), kubelet.version
+        if made_of not in self._known:
+            self._known[made_of] = kubelet, allocatable(kubelet)
+        return self._known[made_of][1]
 
 
 def overfull(there: Sums, used: Sums, asked: Sums) -> Overfull | None:
