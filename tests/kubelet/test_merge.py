@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import product
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from extender import cpuset
+from extender.kubelet.errors import KubeletCrash
 from extender.kubelet.hints import Hints
 from extender.kubelet.options import TopologyOptions
 from extender.kubelet.topology_manager import Affinity, TopologyManager, topology_manager
@@ -23,10 +25,10 @@ NO_ZONE: Hint = (None, False)
 
 
 @st.composite
-def managers(draw: st.DrawFn, policy: TopologyPolicy | None = None) -> TopologyManager:
+def managers(draw: st.DrawFn, policy: TopologyPolicy | None = None, shortest_row: int = 7) -> TopologyManager:
     """A topology manager of up to four zones, whose ids may have holes, and any distances between them."""
     ids = sorted(draw(st.sets(st.integers(0, 6), min_size=1, max_size=4)))
-    row = st.lists(st.sampled_from((10, 11, 12, 20, 21)), min_size=7, max_size=7)
+    row = st.lists(st.sampled_from((10, 11, 12, 20, 21)), min_size=shortest_row, max_size=7)
     zones = tuple(Zone(id_, 0, distances=tuple(draw(row))) for id_ in ids)
     chosen = policy or draw(st.sampled_from([policy for policy in TopologyPolicy if policy is not TopologyPolicy.NONE]))
     options = TopologyOptions(prefer_closest=draw(st.booleans()))
@@ -110,6 +112,8 @@ def _better(manager: TopologyManager, current: Affinity, candidate: Affinity, ne
 
 
 def _closer(manager: TopologyManager, left: int, right: int) -> bool:
+    if left == right:
+        return False
     if left.bit_count() != right.bit_count():
         return left.bit_count() < right.bit_count()
     closest = manager.options.prefer_closest and manager.policy is not TopologyPolicy.SINGLE_NUMA_NODE
@@ -136,6 +140,26 @@ def test_closed_form_gives_the_affinity_of_the_walk(data: st.DataObject) -> None
     manager = data.draw(managers())
     lists = data.draw(hint_lists(manager))
     expected = walk(manager, lists)
+
+    affinity, admitted = manager.merge(as_hints(lists))
+
+    assert (expected.preferred or manager.policy is TopologyPolicy.BEST_EFFORT) == admitted
+    if admitted:
+        assert expected == affinity
+
+
+@settings(max_examples=2000, deadline=None)
+@given(st.data())
+def test_missing_distances_crash_where_the_walk_needs_them(data: st.DataObject) -> None:
+    """Where the table has no distance for a zone, the twin crashes if and only if the walk has to look it up."""
+    manager = data.draw(managers(shortest_row=1))
+    lists = data.draw(hint_lists(manager))
+    try:
+        expected = walk(manager, lists)
+    except IndexError:
+        with pytest.raises(KubeletCrash, match="lists no distance"):
+            manager.merge(as_hints(lists))
+        return
 
     affinity, admitted = manager.merge(as_hints(lists))
 

@@ -259,7 +259,7 @@ def _break(dice: Dice, hardware: Hardware, json: Json) -> None:
         case 8 if first:
             first["memory"] = binary(512 * MI)
         case 9 if first:
-            first["memory"] = dice.one(("1.5Gi", "1500M", "0", "1Ti", "0.5Gi"))
+            first["memory"] = dice.one(("1.5Gi", "1500M", "0", "1Ti", _in_parts(first["memory"])))
         case 10 if reserved:
             first["hugepages-2Mi"] = "256Mi"
         case 11 if reserved:
@@ -282,6 +282,8 @@ def _break(dice: Dice, hardware: Hardware, json: Json) -> None:
             json.setdefault("featureGates", {})["PodLevelResources"] = False
         case 20:
             json.setdefault("featureGates", {})["TopologyManagerPolicyOptions"] = dice.chance(0.5)
+            if dice.chance(0.5):
+                json["topologyManagerPolicyOptions"] = {"prefer-closest-numa-nodes": "true"}
         case 21:
             json["cpuManagerPolicy"] = dice.one(("none", "Static", ""))
         case 22:
@@ -297,6 +299,11 @@ def _break(dice: Dice, hardware: Hardware, json: Json) -> None:
             )
         case _:
             json.setdefault("featureGates", {})["CPUManagerPolicyBetaOptions"] = False
+
+
+def _in_parts(amount: str) -> str:
+    """The same amount in gibibytes and parts of them, which the kubelet cannot turn into an integer."""
+    return f"{int(amount[:-2]) / 1024}Gi" if amount.endswith("Mi") else f"{amount[:-2]}.0{amount[-2:]}"
 
 
 def binary(amount: int) -> str:

@@ -93,7 +93,7 @@ def candidates(seed: str, version: str, per_theme: int) -> list[Candidate]:
 
 def _count(theme: Theme, per_theme: int) -> int:
     """Returns how many cases of a theme are drawn; those that may never end cost the judge its time limit."""
-    return 30 if theme.name == "endless" else per_theme
+    return 100 if theme.name == "endless" else per_theme
 
 
 def find_things(found: Sequence[Candidate]) -> None:
@@ -119,7 +119,9 @@ def _arcs(drawn: Iterable[Json]) -> Iterator[set[str]]:
         judge.twin(case)
         measured.stop()
         data = measured.get_data()
-        yield {f"{Path(name).name} {arc}" for name in data.measured_files() for arc in data.arcs(name) or ()}
+        yield {
+            sys.intern(f"{Path(name).name} {arc}") for name in data.measured_files() for arc in data.arcs(name) or ()
+        }
 
 
 def pick(found: Sequence[Candidate], admissions: int) -> list[Candidate]:
@@ -170,7 +172,7 @@ def write(version: str, picked: Sequence[Candidate]) -> None:
 
 @click.command()
 @click.option("--admissions", default=12_000, show_default=True, help="Of each version, at least.")
-@click.option("--per-theme", default=900, show_default=True, help="Cases of each theme to choose from.")
+@click.option("--per-theme", default=600, show_default=True, help="Cases of each theme to choose from.")
 @click.option("--seed", default="golden", show_default=True)
 @click.option("--version", "versions", multiple=True, default=VERSIONS, show_default=True)
 def main(admissions: int, per_theme: int, seed: str, versions: tuple[str, ...]) -> None:

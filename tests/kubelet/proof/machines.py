@@ -23,7 +23,7 @@ _CORES_OF_MANY = Weighted((1, 8), (2, 44), (3, 32), (4, 16))
 _NUMBERINGS = Weighted(
     ("siblings far", 40), ("siblings near", 30), ("zones alternate", 16), ("cores alternate", 8), ("shuffled", 6)
 )
-_SOCKETS = Weighted(("zone", 46), ("shared", 30), ("one", 12), ("split", 8), ("alternate", 4))
+_SOCKETS = Weighted(("zone", 46), ("shared", 30), ("one", 12), ("split", 8), ("alternate", 4), ("mixed", 1))
 _MEMORY = Weighted((2 * GI, 4), (4 * GI, 14), (8 * GI, 32), (16 * GI, 34), (32 * GI, 12), (6 * GI, 4))
 _PAGES = Weighted((("hugepages-2Mi",), 46), (("hugepages-1Gi",), 18), (("hugepages-2Mi", "hugepages-1Gi"), 32),
                   (("hugepages-64Ki", "hugepages-32Mi"), 4))  # fmt: skip
@@ -96,7 +96,8 @@ def _break(dice: Dice, json: Json) -> None:
         case 0:
             json["num_sockets"] = dice.one((0, 1, json["num_sockets"] + 1, 2 * json["num_sockets"]))
         case 1:
-            json["num_cores"] = dice.one((0, 1, json["num_cores"] + 2, json["num_cores"] - 1, json["num_cores"] // 2))
+            count, cores = json["num_cores"], json["num_physical_cores"]
+            json["num_cores"] = dice.one((0, 1, count + 2, count - 1, count // 2, cores - 1, cores - 1))
         case 2 if zone["cores"]:
             zone["cores"][0]["thread_ids"] = []
         case 3 if zone["cores"]:
@@ -192,6 +193,8 @@ def _sockets(dice: Dice, cores: Sequence[Sequence[Sequence[int]]]) -> list[list[
             parts = dice.one((2, 2, 4))
             return [[zone * parts + core * parts // len(each) for core in range(len(each))]
                     for zone, each in enumerate(cores)]  # fmt: skip
+        case "mixed":  # no vendor would
+            return [[dice.below(max(2, zones - 1)) for _ in each] for each in cores]
         case _:
             of_zone = [0] * zones
     return [[of_zone[zone]] * len(each) for zone, each in enumerate(cores)]

@@ -143,6 +143,8 @@ class PodMaker:
             amounts[dice.one(("hugepages-2Mi", "hugepages-16Gi"))] = dice.one(("0", "64Mi"))
         held = self._devices(devices)
         if guaranteed:
+            if pages and dice.chance(self.theme.odd_amounts):
+                del amounts["memory"]  # no API server calls such a pod Guaranteed, but a status can
             both = amounts | held
             return _named(name, self._unlike(both) if dice.chance(0.02) else {"requests": both, "limits": both})
         return _named(name, self._modest(amounts, held))
@@ -257,6 +259,8 @@ class PodMaker:
         limits = dict(amounts)
         if dice.chance(0.08):
             amounts["cpu"] = limits["cpu"] = dice.one(("1500m", "500m", "1999999900n"))
+        elif dice.chance(0.03):
+            amounts["memory"] = limits["memory"] = dice.one(_ODD_MEMORY)
         elif dice.chance(0.08):
             limits[dice.one(("cpu", "memory"))] = dice.one(("64", "128Gi"))
         return {"requests": amounts, "limits": limits}
@@ -284,7 +288,8 @@ class PodMaker:
         pod: Json = {"metadata": {"name": uid, "namespace": "default", "uid": uid}, "spec": spec}
         if not dice.chance(0.06):
             pod["status"] = {"qosClass": qos_class(spec)}
-            if dice.chance(self.theme.odd_amounts / 2):
+            oddly = 0.5 if _lacks_memory(apps) else self.theme.odd_amounts / 2
+            if dice.chance(oddly):
                 pod["status"]["qosClass"] = dice.one(("Guaranteed", "Guaranteed", "Burstable"))
         return pod
 
@@ -296,3 +301,9 @@ def _named(name: str, resources: Json) -> Json:
     if name.startswith("s"):
         container["restartPolicy"] = "Always"
     return container
+
+
+def _lacks_memory(containers: Sequence[Json]) -> bool:
+    """Says whether a container requests hugepages and no memory."""
+    requests = [container.get("resources", {}).get("requests", {}) for container in containers]
+    return any("memory" not in each and any(name.startswith("hugepages-") for name in each) for each in requests)

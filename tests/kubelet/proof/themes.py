@@ -104,7 +104,26 @@ DEVICES = replace(PLAIN, name="devices", devices=1.0, hugepages=0.05, wide_memor
 INIT = replace(PLAIN, name="init", init=0.75, started=0.2, memory_static=0.9, devices=0.3)
 BUDGETS = replace(PLAIN, name="budgets", gate=0.85, budgets=0.6, init=0.3, devices=0.15, hugepages=0.3)
 AGAIN = replace(PLAIN, name="again", again=0.3, gate=0.45, budgets=0.2, init=0.3, started=0.15, devices=0.3)
-ODD = replace(PLAIN, name="odd", broken=0.5, odd_amounts=0.12, hugepages=0.5, sparse=0.4, caches=0.5)
+ODD = replace(
+    PLAIN,
+    name="odd",
+    policies=Weighted(("none", 30), ("best-effort", 24), ("restricted", 20), ("single-numa-node", 26)),
+    cpu_options=_MANY_OPTIONS,
+    broken=0.5,
+    odd_amounts=0.12,
+    hugepages=0.5,
+    sparse=0.4,
+    caches=0.5,
+)
+CLOSEST = replace(
+    PLAIN,
+    name="closest",
+    prefer_closest=0.9,
+    sparse=0.4,
+    zones=Weighted((2, 10), (3, 40), (4, 50)),
+    policies=Weighted(("best-effort", 70), ("restricted", 30)),
+    wide_memory=0.3,
+)
 ENDLESS = replace(
     PLAIN,
     name="endless",
@@ -132,6 +151,7 @@ BROAD: Weighted[Theme] = Weighted(
     (BUDGETS, 14),
     (AGAIN, 8),
     (ODD, 4),
+    (CLOSEST, 3),
     (ENDLESS, 0.03),
 )
 """The mix of the proof."""
