@@ -26,7 +26,7 @@ Object = dict[str, Any]
 
 
 class NodeReader:
-    """Takes in Node objects, of which only the names matter."""
+    """Takes in Node objects, of which only names and uids matter."""
 
     resource = "nodes"
     path = "/api/v1/nodes"
@@ -36,11 +36,11 @@ class NodeReader:
 
     def replace(self, objects: list[Object]) -> None:
         """Takes these as all Nodes."""
-        self._inventory.nodes_listed(_name(item) for item in objects)
+        self._inventory.nodes_listed({_name(item): _uid(item) for item in objects})
 
     def put(self, item: Object) -> None:
         """Takes a Node that is new or changed."""
-        self._inventory.node_listed(_name(item), known=True)
+        self._inventory.node_listed(_name(item), known=True, uid=_uid(item))
 
     def remove(self, item: Object) -> None:
         """Takes note that a Node is gone."""
@@ -129,3 +129,8 @@ class PodReader:
 def _name(item: Object) -> str:
     metadata = fields.mapping(item.get("metadata"), "metadata")
     return fields.text(metadata.get("name"), "metadata.name")
+
+
+def _uid(item: Object) -> str:
+    metadata = fields.mapping(item.get("metadata"), "metadata")
+    return fields.text(metadata.get("uid"), "metadata.uid", default="")

@@ -67,14 +67,16 @@ def _holds(ground: Ground, uid: str) -> bool:
 
 
 def _residents(ground: Ground, node: Node, report: Report, arriving: Collection[str]) -> Iterator[Course]:
-    """Pods that the report has and that do not stay as they are; on a stale node nothing is taken for free."""
-    if node.stale or Missing.PODS in report.estimates:
+    """Pods that the report has and that do not stay as they are; on a stale node they may as well."""
+    if Missing.PODS in report.estimates:
         return
     for uid, pod in report.state.active.items():
         held = node.held.get(uid)
         if uid in arriving or (held is None and not node.told):
             continue
         now = {ADMITTED, GONE} if held is None else _resident_stages(ground, held)
+        if node.stale:
+            now.add(ADMITTED)
         if now != {ADMITTED}:
             yield Course(held.pod if held else pod, (), ADMITTED, frozenset(now), starts=STARTED in now)
 

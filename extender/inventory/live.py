@@ -89,9 +89,8 @@ class Inventory:
 
     # --- news of nodes and reports
 
-    def nodes_listed(self, names: Iterable[str]) -> None:
-        """Takes these as the names of all Node objects."""
-        listed = set(names)
+    def nodes_listed(self, nodes: Mapping[str, str]) -> None:
+        """Takes these as all Node objects: name to uid."""
         with self._lock:
             for name in listed | self._nodes.keys():
                 self._change(name, lambda node: news.listed(node, known=node.name in listed))
@@ -99,12 +98,18 @@ class Inventory:
     def node_listed(self, name: str, *, known: bool) -> None:
         """Takes note that a Node object exists, or is gone."""
         with self._lock:
-            self._change(name, lambda node: news.listed(node, known=known))
+            self._change(name, lambda node: news.listed(node, known=known, uid=uid))
 
-    def reported(self, report: Report, now: float, age: float = 0.0) -> None:
-        """Takes a node's report in; ``age`` as in ``extender.inventory.node.reported``."""
+    def reported(self, report: Report, now: float, age: float = 0.0, owner: str = "") -> tuple[Node, Node]:
+        """
+        Takes a node's report in; ``age`` and ``owner`` as in ``extender.inventory.news.reported``.
+
+        Returns the node as it was known before and after.
+        """
         with self._lock:
-            self._change(report.node, lambda node: news.reported(node, report, now, age))
+            before = self.node(report.node)
+            self._change(report.node, lambda node: news.reported(node, report, now, age, owner))
+            return before, self.node(report.node)
 
     def unreported(self, name: str, fault: str = NO_REPORT) -> None:
         """Takes note that a node has no report that can be used, and why."""

@@ -21,13 +21,16 @@ from extender.model.observed import ObservedPod
 from extender.model.pod import Pod
 from extender.model.report import Report
 
+OTHER_NODE = "its report is about an earlier node of its name"
 REPORT_DELAY_SECONDS = 10.0
 """For so long a pod that was here and is over is remembered: others may have been admitted while it was there."""
 
 
-def listed(node: Node, *, known: bool) -> Node:
-    """Takes note whether the API server has a Node of this name."""
-    return node if node.listed == known else replace(node, listed=known)
+def listed(node: Node, *, known: bool, uid: str) -> Node:
+    """Takes note whether the API server has a Node of this name, and which one."""
+    if (node.listed, node.uid) == (known, uid):
+        return node
+    return _settled(replace(node, listed=known, uid=uid))
 
 
 def told(node: Node) -> Node:
@@ -35,7 +38,7 @@ def told(node: Node) -> Node:
     return _settled(replace(node, told=True))
 
 
-def reported(node: Node, report: Report, now: float, age: float) -> Node:
+def reported(node: Node, report: Report, now: float, age: float, owner: str = "") -> Node:
     """
     Takes a report in.
 
@@ -45,13 +48,14 @@ def reported(node: Node, report: Report, now: float, age: float) -> Node:
         now: our own clock.
         age: seconds since the report's heartbeat by the clocks of node and extender. They are trusted only for the
             first report of a node; from then on a new heartbeat is news, whatever its time.
+        owner: uid of the Node that it is about; empty where it does not tell.
     """
-    old = node.report
+    old = node.report if owner == node.owner else None
     if old is None or report.heartbeat is None:
         heard = now - max(0.0, age)
     else:
         heard = node.heard if report.heartbeat == old.heartbeat else now
-    fresh = replace(node, report=report, heard=heard, fault="")
+    fresh = replace(node, report=report, heard=heard, owner=owner, fault="")
     if old is not None and node.snapshot is not None and replace(old, heartbeat=report.heartbeat) == report:
         same = replace(fresh, report=replace(report, state=old.state))
         pruned = _pruned(same, now)
@@ -67,7 +71,7 @@ def reported(node: Node, report: Report, now: float, age: float) -> Node:
 
 def unreported(node: Node, fault: str = NO_REPORT) -> Node:
     """Takes note that the node has no report any more, or one that cannot be used, and why."""
-    return replace(_blind(node), report=None, fault=fault, kubelet=None, stale=False)
+    return replace(_blind(node), report=None, fault=fault, kubelet=None, owner="", stale=False)
 
 
 def observed(node: Node, seen: ObservedPod, now: float) -> Node:
@@ -149,6 +153,8 @@ def _settled(node: Node) -> Node:
     report = node.report
     if report is None:
         return node
+    if node.uid and node.owner and node.uid != node.owner:
+        return replace(_blind(node), fault=OTHER_NODE)
     try:
         kubelet = node.kubelet or admission.start(report.machine, report.configuration, report.version)
         ground = node.ground

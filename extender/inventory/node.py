@@ -67,6 +67,10 @@ class Node:
     name: str
     listed: bool = False
     """Whether the API server has a Node of this name."""
+    uid: str = ""
+    """Of that Node: one that is made anew under an old name is another one. Empty where it is not known."""
+    owner: str = ""
+    """Uid of the Node that the report is about; empty where the report does not tell."""
     told: bool = False
     """Whether the API server has told which pods there are."""
     report: Report | None = None

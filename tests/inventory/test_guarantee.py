@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from extender.fleet import shape_of
+from extender.inventory.comparison import Outcome, compare
 from extender.inventory.live import Inventory
 from extender.inventory.news import REPORT_DELAY_SECONDS
 from extender.inventory.rules import Assume, Rules
@@ -107,7 +108,7 @@ class Cluster(RuleBasedStateMachine):
 
     # --- schedulers
 
-    @rule(shapes=st.lists(shapes, min_size=1, max_size=4))
+    @rule(shapes=st.lists(shapes, min_size=1, max_size=2))
     def ask(self, shapes: list[int]) -> None:
         """The scheduler asks for pods, one after the other, and with bindVerb binds each where we let it."""
         for asked in map(self.new, shapes):
@@ -228,7 +229,8 @@ class Cluster(RuleBasedStateMachine):
     def hear_report(self) -> None:
         """A report arrives."""
         self.published = self.reports.popleft()
-        self.inventory.reported(self.published, self.now)
+        for placement in compare(*self.inventory.reported(self.published, self.now)):
+            assert placement.outcome is not Outcome.DIFFERENT
 
     @precondition(lambda self: self.news)
     @rule()

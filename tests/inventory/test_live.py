@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from builders import database, pod, report
+from builders import configuration, database, pod, report
 
 from extender.fleet import shape_of
 from extender.inventory.live import Inventory
+from extender.inventory.orders import Why
 from extender.inventory.rules import Assume, Rules, StaleReports, UnknownNodes
+from extender.model.configuration import TopologyPolicy
 from extender.model.observed import ObservedPod
 from extender.model.pod import Pod
 from extender.model.report import Missing
@@ -250,7 +252,7 @@ def test_a_second_answer_replaces_the_first() -> None:
 def test_a_node_without_a_report_is_what_the_rule_says(rule: UnknownNodes, expected: bool) -> None:
     """An unknown node passes or is refused, and is counted as unknown either way."""
     inventory = Inventory(Rules(unknown_nodes=rule))
-    inventory.nodes_listed(["n"])
+    inventory.nodes_listed({"n": "uid-n"})
 
     assert expected == fits(inventory, database("a"))
     assert inventory.count_nodes() == {"exact": 0, "estimated": 0, "stale": 0, "unknown": 1}
@@ -359,3 +361,102 @@ def test_pods_are_counted_by_how_they_are_known(inventory: Inventory) -> None:
     inventory.assume("n", database("c"), shape_of(database("c")), now=0.0)
 
     assert inventory.count_pods() == {"reported": 1, "pending": 1, "assumed": 1, "answered": 0}
+
+
+def test_a_node_made_anew_is_not_judged_by_the_report_of_the_old_one(inventory: Inventory) -> None:
+    """A Node of the same name with another uid is unknown until a report is about it, whichever news come first."""
+    inventory.node_listed("n", known=True, uid="old")
+    inventory.reported(report("n", database("a"), heartbeat=1001), now=1.0, owner="old")
+    inventory.node_listed("n", known=True, uid="new")
+    assert inventory.count_nodes()["unknown"] == 1
+    assert inventory.node("n").fault == "its report is about an earlier node of its name"
+
+    inventory.reported(report("n", heartbeat=5), now=2.0, owner="new")
+    assert inventory.count_nodes()["exact"] == 1
+    assert room(inventory) == 3
+
+
+def test_a_report_may_come_before_its_node(inventory: Inventory) -> None:
+    """What an exporter says of a Node that we have not heard of counts as soon as we have."""
+    inventory.node_listed("n", known=True, uid="old")
+    inventory.reported(report("n", database("a"), heartbeat=1001), now=1.0, owner="new")
+    assert inventory.count_nodes()["unknown"] == 1
+
+    inventory.node_listed("n", known=True, uid="new")
+    assert room(inventory) == 2
+
+
+def test_a_kubelet_that_lost_its_checkpoints_admits_its_pods_anew(inventory: Inventory) -> None:
+    """Pods that run and hold nothing yet after a restart count as if they were still to come."""
+    lost = report("n")
+    lost.state.active["uid-a"] = database("a")
+    inventory.pod_observed(ObservedPod(database("a"), "n", admitted=True, started=True), now=0.0)
+    inventory.reported(report("n", database("a"), heartbeat=1001), now=1.0)
+    inventory.reported(replace(lost, heartbeat=1002), now=2.0)
+
+    assert room(inventory) == 2
+
+
+def test_another_configuration_is_another_law(inventory: Inventory) -> None:
+    """A kubelet that was reconfigured is judged by its new configuration as soon as a report has it."""
+    assert not fits(inventory, pod("wide", cpu="20"))
+
+    inventory.reported(report("n", by=configuration(TopologyPolicy.BEST_EFFORT), heartbeat=1001), now=1.0)
+    assert fits(inventory, pod("wide", cpu="20"))
+
+
+def test_pods_that_are_over_are_forgotten(inventory: Inventory) -> None:
+    """However many pods come and go, what is kept of them goes with them, also on a node without reports."""
+    for number in range(200):
+        name = f"p{number}"
+        for node in ("n", "unknown"):
+            inventory.pod_observed(ObservedPod(pod(f"{name}-{node}"), node), now=float(number))
+            inventory.pod_departed(f"uid-{name}-{node}", now=float(number))
+
+    assert [0] == [len(node.held) for node in inventory.all_nodes()]
+
+
+def test_a_pod_that_was_here_for_a_moment_may_have_pushed_another_one_aside(inventory: Inventory) -> None:
+    """
+    A pod that came and went while another one was on its way may have had that one's place.
+
+    With it in zone 0 the other one is in zone 1; without it, in zone 0. Whoever asks must do with what is left either
+    way: 14 CPUs in zone 0 and 6 in zone 1, or 4 and 16.
+    """
+    inventory.pod_observed(ObservedPod(pod("moment", cpu="14"), "n"), now=0.0)
+    inventory.pod_observed(ObservedPod(pod("way", cpu="10", memory="1Gi"), "n"), now=0.0)
+    inventory.pod_departed("uid-moment", now=1.0)
+
+    assert [True, False] == [fits(inventory, pod("some", cpu="14")), fits(inventory, pod("all", cpu="16"))]
+
+
+def test_a_pod_that_fits_after_others_is_refused_if_they_may_come_in_another_order(inventory: Inventory) -> None:
+    """Bound as 10 and 6 CPUs they leave 4 and 10; the other way round 8 and 6, and no place for 10 more."""
+    for name, cpu in (("ten", "10"), ("six", "6")):
+        inventory.pod_observed(ObservedPod(pod(name, cpu=cpu), "n"), now=0.0)
+    asked = pod("asked", cpu="10")
+    judgement = inventory.judge("n", asked, shape_of(asked))
+
+    assert judgement.fit is not None
+    assert judgement.hazard is not None
+    assert (False, True, Why.TAKEN) == (judgement.fits, judgement.fit.admit, judgement.hazard.why)
+
+
+def test_what_the_kubelet_has_shown_to_have_admitted_comes_first(inventory: Inventory) -> None:
+    """With 10 CPUs admitted for certain, 6 may come before or after those who ask, and both leave 10 in zone 1."""
+    inventory.pod_observed(ObservedPod(pod("ten", cpu="10"), "n", admitted=True), now=0.0)
+    inventory.pod_observed(ObservedPod(pod("four", cpu="4"), "n"), now=0.0)
+
+    assert fits(inventory, pod("asked", cpu="16"))
+
+
+def test_so_many_orders_that_nobody_can_tell_make_a_node_busy(inventory: Inventory) -> None:
+    """A node on which too many different pods are on their way waits for its next report."""
+    for number in range(9):
+        inventory.pod_observed(ObservedPod(pod(f"p{number}", cpu="2", memory=f"{number + 1}Gi"), "n"), now=0.0)
+    asked = pod("asked", cpu="12")
+    busy = inventory.judge("n", asked, shape_of(asked)).hazard
+    assert (Why.BUSY, 9) == (busy and busy.why, busy and busy.others)
+
+    inventory.reported(report("n", *(pod(f"p{number}", cpu="2", memory=f"{number + 1}Gi") for number in range(9))), 1.0)
+    assert inventory.judge("n", asked, shape_of(asked)).hazard is None
