@@ -89,6 +89,9 @@ class Agent:
     def scan(self, since: float) -> None:
         """Reads everything and says what is to be published."""
         self._resync_due = self._clock() + self._resync_seconds
+        if self._sources.without_node:
+            self._publisher.want_nothing()
+            return
         observation = self._sources.observe()
         built = build(observation, self._method)
         self._metrics.show(built.disagreements, built.report.estimates, len(built.report.warnings))

@@ -133,6 +133,11 @@ class Sources:
         for resource, known in devices.items():
             self._remembered.setdefault(resource, {}).update({device.id: device for device in known})
 
+    @property
+    def without_node(self) -> bool:
+        """Whether the API server says that there is no Node of this name: not yet, or not any more."""
+        return self._node_feed is not None and self._node_feed.synced.is_set() and self._node_feed.node is None
+
     def observe(self) -> Observation:
         """Reads everything; a source that is away says what it said last."""
         self._metrics.scans.inc()

@@ -112,6 +112,18 @@ class Publisher:
         if self._wanted != self._written:
             self._changed_at = min(self._changed_at, changed_at)
 
+    def want_nothing(self) -> None:
+        """
+        Takes note that there is no Node.
+
+        Its object goes, or has gone, with it; written now it would have no owner and stay for ever. A Node that comes
+        under the same name gets an object of its own.
+        """
+        if self._wanted is not None:
+            log.info("there is no Node %s, so nothing is published", self._node)
+        self._wanted = self._written = self._earlier = None
+        self._changed_at, self._touch_owed = math.inf, False
+
     def due_seconds(self) -> float:
         """Returns in how many seconds ``publish`` has something to do; infinity where nothing is wanted."""
         if self._wanted is None:

@@ -228,6 +228,31 @@ def test_the_nodes_state_is_published_as_it_changes(world: World) -> None:
     assert {"published"} <= {line["message"] for line in lines}
 
 
+def test_without_a_node_there_is_no_object(world: World) -> None:
+    """
+    A Node that goes takes its object along, and the exporter that goes on does not bring it back, whatever the kubelet
+    does; for a Node that comes anew it writes one, and touches it.
+    """
+    world.start()
+    world.until(lambda made: made.exact)
+    world.api.delete(f"{NODES}/n1")
+    deadline = time.monotonic() + 15
+    while 503 != world.page("/readyz")[0]:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    world.api.delete(OBJECT)
+    world.admit()
+    time.sleep(1)
+    assert world.report() is None
+
+    touches = sum(write.path == f"{NODES}/n1" for write in world.api.writes)
+    world.api.put(f"{NODES}/n1", {**node("n1"), "metadata": {"name": "n1", "uid": "another"}})
+    world.until(lambda made: made.state.active)
+    assert ["another"] == [owner["uid"] for owner in world.api.objects[OBJECT]["metadata"]["ownerReferences"]]
+    world.until_counted('numa_exporter_writes_total{object="node",result="ok",why="growth"}')
+    assert touches < sum(write.path == f"{NODES}/n1" for write in world.api.writes)
+
+
 def test_metrics_and_health_are_served(world: World) -> None:
     """/metrics shows what the report says of itself, /healthz that the loop turns, /readyz that the object is written."""
     world.api.refusals[OBJECT] = 503
