@@ -15,6 +15,7 @@ from extender.replay import answer
 DATA = Path(__file__).parent / "judge" / "testdata"
 VERSIONS = ("1.37", "1.36", "1.35")
 
+
 def recorded() -> Iterator[tuple[str, str, dict[str, object], dict[str, object]]]:
     cases = {case["id"]: case for case in map(orjson.loads, (DATA / "cases.jsonl").read_bytes().splitlines())}
     for version in VERSIONS:
@@ -26,7 +27,9 @@ def recorded() -> Iterator[tuple[str, str, dict[str, object], dict[str, object]]
 ALL = list(recorded())
 
 
-@pytest.mark.parametrize(("case", "given"), [(case, given) for _, _, case, given in ALL], ids=[f"{v} {i}" for v, i, *_ in ALL])
+@pytest.mark.parametrize(
+    ("case", "given"), [(case, given) for _, _, case, given in ALL], ids=[f"{v} {i}" for v, i, *_ in ALL]
+)
 def test_twin_answers_as_the_kubelet_did(case: dict[str, object], given: dict[str, object]) -> None:
     """Verdicts, messages and state are the kubelet's, and where it ends instead, so does the twin, for its reason."""
     mine = answer(case)
@@ -35,4 +38,3 @@ def test_twin_answers_as_the_kubelet_did(case: dict[str, object], given: dict[st
     assert [] == list(messages(given, mine))
     if "error" in given:
         assert same_ending(str(given["error"]), str(mine["error"]))
-

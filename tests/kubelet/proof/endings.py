@@ -12,6 +12,8 @@ OUR_WORDS = re.compile(r"(kubelet|case|machine|steps|devices|version|id)\b[^ ]*:
 ALIKE = (
     (re.compile(r"panic: (runtime error|interface conversion|nil pointer|a NUMA|index)"), "panic"),
     (re.compile(r"timeout"), "timeout"),
+    # Of several faults in a map of options, Go names one by chance.
+    (re.compile(r".*(bad value for option|unknown (CPU|Topology) Manager|level Options not enabled)"), "options"),
     (re.compile(r".*depends on features that are disabled"), "depends on features that are disabled"),
 )
 
