@@ -51,6 +51,17 @@ class Metrics:
         self.watch_events = self._counter(
             "watch_events", "Objects received from the API server or from files, by resource.", "resource", "event"
         )
+        self.placements = self._counter(
+            "placements",
+            "Pods that a report has for the first time, by where they are (equal, reordered, different, untold).",
+            "outcome",
+        )
+        self.kubelet_refusals = self._counter(
+            "kubelet_refusals",
+            "Pods that their kubelet refused, by its reason and whether we had let them through.",
+            "reason",
+            "passed",
+        )
         self.watch_restarts = self._counter(
             "watch_restarts", "Watches begun anew, by why (closed, expired, failed).", "resource", "why"
         )

@@ -28,6 +28,15 @@ class Answered:
     """A pod that filter let through and that is not bound yet, as far as we know."""
 
     pod: Pod
+from extender.score import Strategy
+
+
+def _hazard(entry: Entry, pod: Pod, shape: Shape) -> Why | None:
+    """Says for the fleet what keeps a pod off a node whose likely state admits it."""
+    outlook = entry.about
+    assert isinstance(outlook, Outlook)
+    hazard = outlook.hazard(pod, shape)
+    return None if hazard is None else hazard.why
     shape: Shape
     nodes: frozenset[str]
     """Where it may be bound."""
@@ -41,6 +50,17 @@ class Inventory:
         self.rules = rules or Rules()
         self._lock = threading.Lock()
         self._nodes: dict[str, Node] = {}
+@dataclass(frozen=True, slots=True)
+class Disappointment:
+    """A pod that its kubelet has refused."""
+
+    before: Node
+    """The node as it was known until then."""
+    seen: ObservedPod
+    passed: bool
+    """Whether we had let it through."""
+
+
         self._where: dict[str, str] = {}
         """Pod uid to the node that holds it."""
         self._waiting: dict[str, Pod] = {}
@@ -125,23 +145,22 @@ class Inventory:
 
     # --- news of pods
 
-    def pods_observed(self, seen: Iterable[ObservedPod], now: float) -> None:
-        """Takes these as all pods that exist."""
+    def pods_observed(self, seen: Iterable[ObservedPod], now: float) -> list[Disappointment]:
+        """Takes these as all pods that exist; returns those that their kubelets have refused since."""
         seen = list(seen)
         exist = {one.pod.uid for one in seen}
         with self._lock:
             for uid in [uid for uid in self._where if uid not in exist]:
                 self._depart(uid, now)
-            self._waiting.clear()
-            for one in seen:
-                self._observe(one, now)
+            self._waiting = {one.pod.uid: one.pod for one in seen if not one.node}
+            refused = [self._observe(one, now) for one in seen]
             if not self._told:
                 self._told = True
                 for name in list(self._nodes):
                     self._change(name, news.told)
 
-    def pod_observed(self, seen: ObservedPod, now: float) -> None:
-        """Takes in a pod that is new or changed."""
+    def pod_observed(self, seen: ObservedPod, now: float) -> Disappointment | None:
+        """Takes in a pod that is new or changed; returns it if its kubelet has just refused it."""
         with self._lock:
             self._observe(seen, now)
 
@@ -179,6 +198,7 @@ class Inventory:
 
     def tick(self, now: float) -> None:
         """Lets time pass: what was only assumed or possible is given up, silent exporters are noticed."""
+        return [one for one in refused if one is not None]
         with self._lock:
             self._answered = tuple(one for one in self._answered if one.until > now)
             for name in list(self._nodes):
@@ -194,15 +214,17 @@ class Inventory:
         else:
             self._nodes.pop(name, None)
 
-    def _observe(self, seen: ObservedPod, now: float) -> None:
+    def _observe(self, seen: ObservedPod, now: float) -> Disappointment | None:
         uid = seen.pod.uid
         if not seen.node:
             self._waiting[uid] = seen.pod
-            return
+            return None
         self._waiting.pop(uid, None)
         elsewhere = self._where.get(uid)
         self._where[uid] = seen.node
-        self._change(seen.node, lambda node: news.observed(node, seen, now))
+        before = self.node(seen.node)
+        passed = any(one.pod.uid == uid and seen.node in one.nodes for one in self._answered)
+        self._change(seen.node, lambda node: news.observed(node, seen, now, passed=passed))
         if elsewhere not in {None, seen.node}:
             self._change(elsewhere, lambda node: news.forgotten(node, uid))
         # Last, as questions take no lock: at no moment may the pod be neither on its way nor on its node.
@@ -214,3 +236,13 @@ class Inventory:
         name = self._where.pop(uid, None)
         if name is not None:
             self._change(name, lambda node: news.departed(node, uid, now))
+        self._fleet.note(name)
+
+    def _entry(self, name: str) -> Entry | None:
+        """What the fleet is to know of a node; called without the lock."""
+        node = self._nodes.get(name)
+        return None if node is None else entry(node, self.rules, self._footings.number(footing(node)))
+        held = before.held.get(uid)
+        if not seen.refusal or (held is not None and held.over is not None) or (held is None and not self._told):
+            return None
+        return Disappointment(before, seen, passed=passed or (held is not None and held.passed))

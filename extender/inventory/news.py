@@ -74,8 +74,16 @@ def unreported(node: Node, fault: str = NO_REPORT) -> Node:
     return replace(_blind(node), report=None, fault=fault, kubelet=None, owner="", stale=False)
 
 
-def observed(node: Node, seen: ObservedPod, now: float) -> Node:
-    """Takes in a pod that is bound to the node."""
+def observed(node: Node, seen: ObservedPod, now: float, *, passed: bool = False) -> Node:
+    """
+    Takes in a pod that is bound to the node.
+
+    Args:
+        node: what was known.
+        seen: the pod.
+        now: our own clock.
+        passed: whether we have let it through to this node.
+    """
     before = node.held.get(seen.pod.uid)
     if before is not None and before.until is None and (before.seen == seen or before.over is not None):
         return node
@@ -83,7 +91,7 @@ def observed(node: Node, seen: ObservedPod, now: float) -> Node:
     if before is not None and before.shape == shape:
         held = replace(before, seen=seen, until=None)
     else:
-        held = Held(seen, shape, passed=before is not None and before.passed)
+        held = Held(seen, shape, passed=passed or (before is not None and before.passed))
     if seen.terminal:
         held = replace(held, over=now)
     return _settled(_pruned(replace(node, held={**node.held, seen.pod.uid: held}), now))
