@@ -2,7 +2,7 @@
 
 import itertools
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,8 @@ from lab.workspace import Workspace, missing_binaries
 FOLDER = pytest.StashKey[Path]()
 FIGURES = pytest.StashKey[list[str]]()
 
+ExporterFactory = Callable[[Kubelet], Process]
+ExtenderFactory = Callable[..., str]
 KubeletFactory = Callable[..., Kubelet]
 SchedulerFactory = Callable[..., Process]
 
@@ -74,6 +76,36 @@ def api(control_plane: ControlPlane) -> Api:
 def product(control_plane: ControlPlane) -> Product:
     """Makes the product's programs; what they need in the cluster is there."""
     return Product(control_plane)
+
+
+@pytest.fixture
+def extender(product: Product) -> Iterator[ExtenderFactory]:
+    """Starts extenders, which end with the test: `extender(changes of its settings)` returns the URL of one."""
+    made: list[Process] = []
+
+    def start(changes: Mapping[str, Any] | None = None) -> str:
+        process, url = product.extender(changes)
+        made.append(process)
+        process.start()
+        return url
+
+    yield start
+    for one in made:
+        one.stop()
+
+
+@pytest.fixture
+def exporter(product: Product, kubelet: KubeletFactory) -> Iterator[ExporterFactory]:  # noqa: ARG001 - they end first
+    """Starts exporters of nodes, which end with the test, before the nodes do."""
+    made: list[Process] = []
+
+    def start(kubelet: Kubelet) -> Process:
+        made.append(product.exporter(kubelet))
+        return made[-1].start()
+
+    yield start
+    for one in made:
+        one.stop()
 
 
 NAMESPACES = itertools.count(1)

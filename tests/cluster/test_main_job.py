@@ -25,7 +25,7 @@ from lab.product import Product, metric
 from lab.waiting import eventually
 from lab.workspace import REPOSITORY
 
-from conftest import KubeletFactory, SchedulerFactory
+from conftest import ExporterFactory, ExtenderFactory, KubeletFactory, SchedulerFactory
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 
@@ -172,7 +172,7 @@ def straight_to(node: Kubelet, item: Object) -> Object:
 
 
 def test_what_the_extender_lets_through_no_kubelet_refuses(
-    product: Product,
+    extender: ExtenderFactory,
     nodes: list[Kubelet],
     scheduler: SchedulerFactory,
     api: Api,
@@ -186,8 +186,7 @@ def test_what_the_extender_lets_through_no_kubelet_refuses(
     each kubelet would indeed have refused them; when a pod goes, one of them takes its place. The control: with the
     extender taken out of the scheduler's configuration, pods of the same batch fail with TopologyAffinityError.
     """
-    extender, url = product.extender(rules(binds))
-    extender.start()
+    url = extender(rules(binds))
     eventually("all nodes to be known", SECONDS, lambda: all_known(api, url))
     process = scheduler(configuration, extender_url=url).start()
     settled = run_batch(api, pods, namespace, (EXAMPLES, HELD, HELD))
@@ -204,7 +203,6 @@ def test_what_the_extender_lets_through_no_kubelet_refuses(
     one_takes_the_place_of_another(api, pods, next(p for p in running(settled) if "plain" in p["metadata"]["name"]))
 
     process.stop()
-    extender.stop()
     api.delete_pods(pods.objects.values())
     pods.wait("the pods to be gone", SECONDS, lambda objects: not objects)
     scheduler(configuration, extender_url=None).start()
@@ -231,7 +229,8 @@ def one_takes_the_place_of_another(api: Api, pods: Picture, item: Object) -> Non
 
 
 def test_a_node_that_appears_later_is_used(
-    product: Product,
+    extender: ExtenderFactory,
+    exporter: ExporterFactory,
     kubelet: KubeletFactory,
     scheduler: SchedulerFactory,
     api: Api,
@@ -241,27 +240,23 @@ def test_a_node_that_appears_later_is_used(
     configuration: Path,
 ) -> None:
     """A node and its report that appear while the extender runs are judged exactly; a full zone of it is full."""
-    extender, url = product.extender(rules(binds))
-    extender.start()
+    url = extender(rules(binds))
     scheduler(configuration, extender_url=url).start()
-    pid = extender.pid
     late = kubelet("late", MACHINE, SETTINGS["single-numa-node-pod"], labels={"rack": "late"}).start()
-    exporter = product.exporter(late).start()
+    exporter(late)
     eventually("the report", SECONDS, lambda: all_known(api, url))
     api.create_pods(plain(f"late-{n}", namespace, nodeSelector={"rack": "late"}) for n in range(1, 2 * ZONES + 2))
     settled = wait_settled(pods, 2 * ZONES + 1, least=2 * ZONES)
-    exporter.stop()
 
     assert (Counter(), 1) == (refused(settled), sum(map(is_unschedulable, settled)))
     assert {"late"} == {item["spec"]["nodeName"] for item in running(settled)}
     assert 0 == metric(url, "numa_extender_node_answers_total", knowledge="unknown", fits="true")
-    assert pid == extender.pid
-    extender.stop()
 
 
 @pytest.mark.parametrize("rule", ["pass", "refuse"])
 def test_a_node_without_inventory_is_handled_as_the_setting_says(
-    product: Product,
+    extender: ExtenderFactory,
+    exporter: ExporterFactory,
     kubelet: KubeletFactory,
     scheduler: SchedulerFactory,
     api: Api,
@@ -273,8 +268,7 @@ def test_a_node_without_inventory_is_handled_as_the_setting_says(
     A node whose exporter is not there is let through or refused, and counted as unknown; once its report comes, it is
     judged exactly without a restart.
     """
-    extender, url = product.extender({} if rule == "pass" else rules(binds=True, unknownNodes=rule))
-    extender.start()
+    url = extender({} if rule == "pass" else rules(binds=True, unknownNodes=rule))
     scheduler(SCHEDULER, extender_url=url).start()
     bare = kubelet("bare", MACHINE, SETTINGS["restricted-pod"], labels={"rack": "bare"}).start()
     eventually("the node", SECONDS, lambda: metric(url, "numa_extender_nodes", knowledge="unknown") == 1)
@@ -288,10 +282,8 @@ def test_a_node_without_inventory_is_handled_as_the_setting_says(
     else:
         assert "numa: the node is not known (no report)" in last_event(api, created)
 
-    exporter = product.exporter(bare).start()
+    exporter(bare)
     eventually("its report", SECONDS, lambda: all_known(api, url))
     api.create_pods([plain("second", namespace, nodeSelector={"rack": "bare"})])
     wait_settled(pods, 2, least=2)
-    exporter.stop()
     assert 1 <= metric(url, "numa_extender_node_answers_total", knowledge="exact", fits="true")
-    extender.stop()

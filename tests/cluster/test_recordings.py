@@ -19,12 +19,12 @@ from lab.kubelet import start_all
 from lab.machines import machine
 from lab.picture import Picture
 from lab.pods import is_running
-from lab.product import Product, metric
+from lab.product import metric
 from lab.recorder import Recorder
 from lab.waiting import eventually
 from lab.workspace import REPOSITORY
 
-from conftest import KubeletFactory, SchedulerFactory
+from conftest import ExporterFactory, ExtenderFactory, KubeletFactory, SchedulerFactory
 
 pytestmark = pytest.mark.cluster
 
@@ -47,7 +47,8 @@ ALIGNED = {
 
 def test_the_scheduler_speaks_as_recorded(
     control_plane: ControlPlane,
-    product: Product,
+    extender: ExtenderFactory,
+    exporter: ExporterFactory,
     kubelet: KubeletFactory,
     scheduler: SchedulerFactory,
     api: Api,
@@ -62,9 +63,9 @@ def test_the_scheduler_speaks_as_recorded(
     roomy = [kubelet(name, machine(), ALIGNED) for name in ("roomy-1", "roomy-2")]
     nodes = [*roomy, kubelet("small", machine(zones=3, cores_per_zone=2), ALIGNED)]
     start_all(nodes)
-    exporters = [product.exporter(node).start() for node in nodes]
-    extender, url = product.extender()
-    extender.start()
+    for node in nodes:
+        exporter(node)
+    url = extender()
     eventually("the reports", SECONDS, lambda: metric(url, "numa_extender_nodes", knowledge="exact") == len(nodes))
     reports = api.items(TOPOLOGIES)
     exchanges: dict[str, Any] = {}
@@ -81,8 +82,6 @@ def test_the_scheduler_speaks_as_recorded(
         api.delete_pods([created])
         pods.wait("the pod to be gone", SECONDS, lambda objects: not objects)
         exchanges |= {f"{mode}/{verb}": _exchange(tmp_path / mode, verb) for verb in VERBS}
-    for one in (*exporters, extender):
-        one.stop()
     if os.environ.get("LAB_RECORD"):
         _record(exchanges, reports)
 
