@@ -28,28 +28,12 @@ class Answered:
     """A pod that filter let through and that is not bound yet, as far as we know."""
 
     pod: Pod
-from extender.score import Strategy
-
-
-def _hazard(entry: Entry, pod: Pod, shape: Shape) -> Why | None:
-    """Says for the fleet what keeps a pod off a node whose likely state admits it."""
-    outlook = entry.about
-    assert isinstance(outlook, Outlook)
-    hazard = outlook.hazard(pod, shape)
-    return None if hazard is None else hazard.why
     shape: Shape
     nodes: frozenset[str]
     """Where it may be bound."""
     until: float
 
 
-class Inventory:
-    """What is known of every node."""
-
-    def __init__(self, rules: Rules | None = None) -> None:
-        self.rules = rules or Rules()
-        self._lock = threading.Lock()
-        self._nodes: dict[str, Node] = {}
 @dataclass(frozen=True, slots=True)
 class Disappointment:
     """A pod that its kubelet has refused."""
@@ -61,6 +45,13 @@ class Disappointment:
     """Whether we had let it through."""
 
 
+class Inventory:
+    """What is known of every node."""
+
+    def __init__(self, rules: Rules | None = None) -> None:
+        self.rules = rules or Rules()
+        self._lock = threading.Lock()
+        self._nodes: dict[str, Node] = {}
         self._where: dict[str, str] = {}
         """Pod uid to the node that holds it."""
         self._waiting: dict[str, Pod] = {}
@@ -158,11 +149,12 @@ class Disappointment:
                 self._told = True
                 for name in list(self._nodes):
                     self._change(name, news.told)
+        return [one for one in refused if one is not None]
 
     def pod_observed(self, seen: ObservedPod, now: float) -> Disappointment | None:
         """Takes in a pod that is new or changed; returns it if its kubelet has just refused it."""
         with self._lock:
-            self._observe(seen, now)
+            return self._observe(seen, now)
 
     def pod_departed(self, uid: str, now: float) -> None:
         """Takes note that a pod was deleted."""
@@ -198,7 +190,6 @@ class Disappointment:
 
     def tick(self, now: float) -> None:
         """Lets time pass: what was only assumed or possible is given up, silent exporters are noticed."""
-        return [one for one in refused if one is not None]
         with self._lock:
             self._answered = tuple(one for one in self._answered if one.until > now)
             for name in list(self._nodes):
@@ -229,6 +220,10 @@ class Disappointment:
             self._change(elsewhere, lambda node: news.forgotten(node, uid))
         # Last, as questions take no lock: at no moment may the pod be neither on its way nor on its node.
         self._answered = tuple(one for one in self._answered if one.pod.uid != uid)
+        held = before.held.get(uid)
+        if not seen.refusal or (held is not None and held.over is not None) or (held is None and not self._told):
+            return None
+        return Disappointment(before, seen, passed=passed or (held is not None and held.passed))
 
     def _depart(self, uid: str, now: float) -> None:
         self._waiting.pop(uid, None)
@@ -236,13 +231,3 @@ class Disappointment:
         name = self._where.pop(uid, None)
         if name is not None:
             self._change(name, lambda node: news.departed(node, uid, now))
-        self._fleet.note(name)
-
-    def _entry(self, name: str) -> Entry | None:
-        """What the fleet is to know of a node; called without the lock."""
-        node = self._nodes.get(name)
-        return None if node is None else entry(node, self.rules, self._footings.number(footing(node)))
-        held = before.held.get(uid)
-        if not seen.refusal or (held is not None and held.over is not None) or (held is None and not self._told):
-            return None
-        return Disappointment(before, seen, passed=passed or (held is not None and held.passed))
