@@ -11,8 +11,8 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from itertools import islice
 from typing import Any
 
 import orjson
@@ -21,6 +21,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from extender import verbs
 from extender.inventory.judgement import Judgement
+from extender.inventory.survey import Survey
 from extender.kube import KubeError
 from extender.metrics import Metrics
 from extender.process import World, start
@@ -124,10 +125,10 @@ def _question() -> object:
 
 def _filter(world: World, question: object) -> object:
     args = scheduler.args_from_json(question)
-    judgements = verbs.filter_nodes(world.inventory, args.pod, args.names, world.clock())
-    passed = [one.node.name for one in judgements if one.fits]
-    refused = {one.node.name: verbs.reason(one) for one in judgements if not one.fits}
-    _count(world.metrics, judgements)
+    survey = verbs.filter_nodes(world.inventory, args.pod, args.names, world.clock())
+    passed = survey.passed()
+    refused = verbs.refusals(world.inventory, args.pod, survey)
+    _count(world.metrics, survey)
     log.info(
         "filtered",
         extra={
@@ -135,7 +136,7 @@ def _filter(world: World, question: object) -> object:
             "uid": args.pod.uid,
             "asked": len(args.names),
             "passed": len(passed),
-            "reasons": list(refused.values())[:3],
+            "reasons": list(islice(refused.values(), 3)),
         },
     )
     # Without preemptVerb the scheduler's dry run cannot see what evicting would bring, so no refusal is resolvable.
@@ -161,12 +162,13 @@ def _bind(world: World, question: object) -> object:
     return scheduler.binding_result(bound.error)
 
 
-def _count(metrics: Metrics, judgements: Sequence[Judgement]) -> None:
-    for (knowledge, fits), number in Counter((one.knowledge, one.fits) for one in judgements).items():
+def _count(metrics: Metrics, survey: Survey) -> None:
+    answers, refused = verbs.counts(survey)
+    for (knowledge, fits), number in answers.items():
         metrics.answers.labels(str(knowledge), "true" if fits else "false").inc(number)
-    for one in judgements:
-        if not one.fits:
-            _count_refusal(metrics, one)
+    for grounds, number in refused.items():
+        metrics.refusals.labels(*grounds).inc(number)
+    metrics.twins.inc(survey.told.twins + len(survey.alone))
 
 
 def _count_refusal(metrics: Metrics, judgement: Judgement) -> None:

@@ -45,11 +45,11 @@ class Metrics:
             "cause",
             "resource",
         )
+        self.twins = self._counter(
+            "twin_answers", "Nodes that filter had to judge one by one, because columns could not decide."
+        )
         self.bindings = self._counter(
             "bindings", "Pods that bind was asked to bind, by result (bound, conflict, failed).", "result"
-        )
-        self.watch_events = self._counter(
-            "watch_events", "Objects received from the API server or from files, by resource.", "resource", "event"
         )
         self.placements = self._counter(
             "placements",
@@ -61,6 +61,9 @@ class Metrics:
             "Pods that their kubelet refused, by its reason and whether we had let them through.",
             "reason",
             "passed",
+        )
+        self.watch_events = self._counter(
+            "watch_events", "Objects received from the API server or from files, by resource.", "resource", "event"
         )
         self.watch_restarts = self._counter(
             "watch_restarts", "Watches begun anew, by why (closed, expired, failed).", "resource", "why"

@@ -8,41 +8,111 @@ its own answer depends on.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
+from extender.columns.answers import NO_REASON
+from extender.columns.fleet import Way
 from extender.fleet import Shape, shape_of
 from extender.inventory.history import Refused
 from extender.inventory.judgement import Judgement
 from extender.inventory.live import Inventory
-from extender.inventory.node import Node
+from extender.inventory.node import Knowledge
 from extender.inventory.orders import Why
+from extender.inventory.rules import Assume
+from extender.inventory.survey import Footing, Survey, footing
 from extender.model.pod import Pod
 from extender.model.report import Missing
 from extender.model.verdict import Refusal
-from extender.wire.explanation import refusal_sentence, scarce
+from extender.score import Strategy
+from extender.wire.explanation import refusal_sentence, scarce, summary_sentence
 from extender.wire.scheduler import Binding
 
 PREFIX = "numa: "
 """Begins each reason, so that whoever reads a pod's events knows who speaks."""
 
 
-def filter_nodes(inventory: Inventory, pod: Pod, names: Sequence[str], now: float) -> list[Judgement]:
+MOST_FIGURES = 8
+"""
+Nodes of one answer whose refusal is told with figures; an event has room for about as many.
+
+The scheduler counts equal reasons, and keeps a text of all different ones with the pod: thousands must not differ.
+"""
+
+
+def filter_nodes(
+    inventory: Inventory, pod: Pod, names: Sequence[str], now: float, strategy: Strategy = Strategy.PACK
+) -> Survey:
     """Judges a pod on each node, and notes where it was let through to."""
     shape = shape_of(pod)
-    judgements = [inventory.judge(name, pod, shape) for name in names]
-    inventory.answered(pod, shape, [one.node.name for one in judgements if one.fits], now)
-    return judgements
+    survey = inventory.survey(names, pod, shape, strategy)
+    if inventory.rules.assume is Assume.FILTER:
+        inventory.answered(pod, shape, survey.passed(), now)
+    return survey
 
 
-def score_nodes(inventory: Inventory, pod: Pod, names: Sequence[str]) -> dict[str, int]:
+def score_nodes(
+    inventory: Inventory, pod: Pod, names: Sequence[str], strategy: Strategy = Strategy.PACK
+) -> dict[str, int]:
     """Scores the placement that the kubelet would choose on each node; nodes that are not known score 0."""
-    shape = shape_of(pod)
-    return {name: _score(inventory.node(name), pod, shape) for name in names}
+    survey = inventory.survey(names, pod, shape_of(pod), strategy, scored=True)
+    scores = dict(zip(names, survey.told.score.tolist(), strict=True))
+    return scores | {names[place]: 0 for place, one in survey.alone.items() if not one.fits or pod.uid in one.node.held}
 
 
-def _score(node: Node, pod: Pod, shape: Shape) -> int:
-    return 0 if node.snapshot is None or pod.uid in node.held else node.snapshot.score(pod, shape)
+def refusals(inventory: Inventory, pod: Pod, survey: Survey) -> dict[str, str]:
+    """Returns the reason of each node that was refused: of the first ones with figures, of all others without."""
+    told, shape = survey.told, shape_of(pod)
+    refused = survey.refused()
+    first = refused[np.argsort(told.slots[refused], kind="stable")[:MOST_FIGURES]].tolist()
+    summaries: dict[tuple[int, int, int], str] = {}
+    found = {}
+    keys = zip(told.why[refused].tolist(), told.label[refused].tolist(), told.way[refused].tolist(), strict=True)
+    for place, key in zip(refused.tolist(), keys, strict=True):
+        text = summaries.get(key)
+        if text is None:
+            text = summaries[key] = _summary(survey, *key)
+        found[survey.names[place]] = text
+    for place in {*first, *survey.alone} & set(refused.tolist()):
+        found[survey.names[place]] = _with_figures(inventory, pod, shape, survey, place)
+    return found
+
+
+def _with_figures(inventory: Inventory, pod: Pod, shape: Shape, survey: Survey, place: int) -> str:
+    """The reason of one node, remembered for the next time that the same question is asked."""
+    judgement = survey.alone.get(place)
+    if judgement is not None:
+        return reason(judgement)
+    told = survey.told
+    slot, seen = int(told.slots[place]), int(told.seen[place])
+    known = told.notes.get(slot)
+    if known is not None and known[0] == seen and told.why[place] >= 0:
+        return known[1]
+    judgement = inventory.judge(survey.names[place], pod, shape)
+    if judgement.fits:  # it has changed in between
+        return _summary(survey, int(told.why[place]), int(told.label[place]), int(told.way[place]))
+    text = reason(judgement)
+    if len(told.notes) >= 4 * MOST_FIGURES:
+        told.notes.clear()
+    told.notes[slot] = seen, text
+    return text
+
+
+def _summary(survey: Survey, why: int, label: int, way: int) -> str:
+    """A reason without figures."""
+    footing = survey.footings[label]
+    if why == NO_REASON:
+        what = "its report is stale" if way == Way.REFUSED and footing.stale else "the node is not known"
+        return f"{PREFIX}{what} and the extender is set to refuse such nodes"
+    given = survey.told.reasons[why]
+    if given.because is not None:
+        return f"{PREFIX}{_HAZARDS[Why(str(given.because))]}{provisos(footing)}"
+    if given.refusal is None:
+        return f"{PREFIX}this pod would crash or hang the kubelet: {given.crash}"
+    return f"{PREFIX}{summary_sentence(given.refusal, given.configuration)}{provisos(footing)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +173,7 @@ def reason(judgement: Judgement) -> str:
 
 
 _HAZARDS = {
+    Why.TAKEN: "it would fit, but pods that are on their way here could take its place",
     Why.DISPLACES: "it would fit, but could take the place of a pod that is on its way here",
     Why.BUSY: "so many pods are on their way here that their places are known only with the node's next report",
 }
@@ -110,18 +181,51 @@ _HAZARDS = {
 
 def _provisos(judgement: Judgement) -> str:
     """What else the reader should know, in brackets."""
-    said = []
-    report = judgement.node.report
-    if judgement.hazard is not None and judgement.hazard.why is Why.TAKEN:
-        said.append("if pods that are on their way here get there first")
-    if judgement.node.stale:
-        said.append("the report is stale")
-    if report is not None and not report.exact:
+    taken = judgement.hazard is not None and judgement.hazard.why is Why.TAKEN
+    return provisos(footing(judgement.node), *(["if pods that are on their way here get there first"] if taken else []))
+
+
+def provisos(footing: Footing, *said: str) -> str:
+    """What a reader should know about what a verdict rests on, in brackets."""
+    about = list(said)
+    if footing.stale:
+        about.append("the report is stale")
+    if footing.estimates:
         lacks = (
-            "tells quantities only" if Missing.MACHINE in report.estimates else "lacks " + ", ".join(report.estimates)
+            "tells quantities only" if Missing.MACHINE in footing.estimates else "lacks " + ", ".join(footing.estimates)
         )
-        said.append(f"estimated, the report {lacks}")
-    return f" ({'; '.join(said)})" if said else ""
+        about.append(f"estimated, the report {lacks}")
+    return f" ({'; '.join(about)})" if about else ""
+
+
+def counts(survey: Survey) -> tuple[Counter[tuple[Knowledge, bool]], Counter[tuple[str, str, str]]]:
+    """Counts a survey's nodes by knowledge and verdict, and the refused ones by their grounds (see ``grounds``)."""
+    told, known = survey.told, [footing.knowledge for footing in survey.footings]
+    answers: Counter[tuple[Knowledge, bool]] = Counter()
+    for label in np.unique(told.label).tolist():
+        of_this = told.label == label
+        passed = int(np.count_nonzero(of_this & survey.fits))
+        answers[known[label], True] += passed
+        answers[known[label], False] += int(np.count_nonzero(of_this)) - passed
+    refused: Counter[tuple[str, str, str]] = Counter()
+    bulk = survey.refused()
+    if survey.alone:
+        refused.update(grounds(one) for one in survey.alone.values() if not one.fits)
+        bulk = bulk[~np.isin(bulk, list(survey.alone))]
+    for (why, label), number in Counter(zip(told.why[bulk].tolist(), told.label[bulk].tolist(), strict=True)).items():
+        refused[_grounds_of(survey, why, label)] += number
+    return +answers, refused
+
+
+def _grounds_of(survey: Survey, why: int, label: int) -> tuple[str, str, str]:
+    if why == NO_REASON:
+        return "", f"{survey.footings[label].knowledge}-node", ""
+    given = survey.told.reasons[why]
+    if given.because is not None:
+        return "", str(given.because), ""
+    if given.refusal is None:
+        return "", "kubelet-crash", ""
+    return str(given.refusal.reason), str(given.refusal.cause), given.refusal.resource or ",".join(given.scarce)
 
 
 def grounds(judgement: Judgement) -> tuple[str, str, str]:

@@ -56,6 +56,8 @@ class Answers:
     places: dict[object, int] = field(default_factory=dict)
     """Key of a reason to its place."""
     demands: dict[Law, Demand | None] = field(default_factory=dict)
+    notes: dict[int, tuple[int, str]] = field(default_factory=dict)
+    """By slot, the change of the node and a text: for whoever asks."""
 
     @classmethod
     def of_none(cls, capacity: int) -> Answers:

@@ -18,12 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from extender.columns.answers import BYTES_A_NODE, NO_REASON, NO_SCORE, Answers, Why
-from extender.columns.demand import demand
+from extender.columns.crowd import ample
+from extender.columns.demand import Demand, demand
 from extender.columns.kernel import Fate, admit
 from extender.columns.law import Law, law_of
 from extender.columns.reasons import reasons_of, why_of
 from extender.columns.standing import Rows, standing
-from extender.columns.table import Ints, Table
+from extender.columns.table import Bools, Ints, Table
 from extender.columns.worth import worth
 from extender.fleet import Shape, Snapshot, placement_score
 from extender.kubelet.admission import Kubelet
@@ -59,6 +60,8 @@ class Entry:
     """Its state; there is one unless a rule decides."""
     label: int = 0
     """A small number that the inventory wants to count by."""
+    about: object = None
+    """Whatever the inventory wants to be told when it is asked about a doubt; another one is a change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,7 @@ class Told:
     """(N,) ``UNHEARD`` where the fleet knows of no node of that name."""
     way: NDArray[np.int8]
     """(N,) a ``Way``; of no meaning where the node is unheard of."""
-    label: NDArray[np.int8]
+    label: NDArray[np.int16]
     """(N,) the inventory's own number; 0 where the node is unheard of."""
     fate: NDArray[np.int8]
     """(N,) a ``Fate``; undecided where a rule decides, or nothing is known."""
@@ -78,19 +81,21 @@ class Told:
     score: NDArray[np.int8]
     """(N,) 0 where there is no placement to score."""
     reasons: Sequence[Why]
+    seen: Ints
+    """(N,) the change of the node that the answer knows."""
+    notes: dict[int, tuple[int, str]]
+    """For whoever asks: by slot, the change of the node and a text about this question. A few are kept."""
+    ample: Bools
+    """(N,) where the pod is admitted: whether there is room for the crowd as well, whoever comes first."""
     twins: int
     """How many of the nodes the twin had to be asked about."""
 
 
-Doubt = Callable[[str, Pod, Shape], Hashable | None]
-"""
-What keeps a pod off a node of this name although its likely state admits it, or None if nothing does.
-
-What is returned becomes the ``Why`` of the node's answer.
-"""
+Doubt = Callable[[Entry, Pod, Shape], Hashable | None]
+"""What keeps a pod off a node although its likely state admits it, as the node's ``Why``; None if nothing does."""
 
 
-def no_doubt(_name: str, _pod: Pod, _shape: Shape) -> Hashable | None:
+def no_doubt(_entry: Entry, _pod: Pod, _shape: Shape) -> Hashable | None:
     """Says that nothing keeps any pod off."""
     return None
 
@@ -113,7 +118,6 @@ class Fleet:
         self._slots: dict[str, int] = {}
         self._free: list[int] = []
         self._entries: list[Entry | None] = []
-        self._names: list[str] = []
         self._kubelets: list[Kubelet | None] = []
         self._tables: list[Table] = []
         self._tables_by_law: dict[Law, int] = {}
@@ -126,7 +130,6 @@ class Fleet:
     def _resize(self, capacity: int) -> None:
         have = len(self._entries)
         self._entries += [None] * (capacity - have)
-        self._names += [""] * (capacity - have)
         self._kubelets += [None] * (capacity - have)
         self._free += range(capacity - 1, have - 1, -1)
         for name, kind in (
@@ -134,7 +137,7 @@ class Fleet:
             ("_table", np.int32),
             ("_row", np.int64),
             ("_way", np.int8),
-            ("_label", np.int8),
+            ("_label", np.int16),
         ):
             wide = np.zeros(capacity, kind)
             if have:
@@ -150,7 +153,7 @@ class Fleet:
     """(N,) its table; -1 where no columns can follow its law."""
     _row: Ints
     _way: NDArray[np.int8]
-    _label: NDArray[np.int8]
+    _label: NDArray[np.int16]
 
     # --- news
 
@@ -178,7 +181,10 @@ class Fleet:
             if not self._free:
                 self._resize(2 * len(self._entries))
             slot = self._slots[name] = self._free.pop()
-            self._names[slot], self._table[slot] = name, -1
+            self._table[slot] = -1
+        before = self._entries[slot]
+        if entry is not None and before is not None and _same(before, entry):
+            return
         self._generation += 1
         self._changed[slot] = self._generation
         if entry is None:
@@ -238,6 +244,7 @@ class Fleet:
         strategy: Strategy = Strategy.PACK,
         *,
         scored: bool = False,
+        crowd: Sequence[tuple[Pod, Shape]] = (),
     ) -> Told:
         """
         Asks a pod of nodes that it is not on.
@@ -248,6 +255,7 @@ class Fleet:
             names: which nodes.
             strategy: by which placements are scored.
             scored: whether scores are wanted even where only the twin can tell them.
+            crowd: other pods that may be on their way to any of the nodes.
         """
         with self._lock:
             self._refresh()
@@ -268,11 +276,14 @@ class Fleet:
             return Told(
                 slots=slots,
                 way=self._way[slots],
-                label=np.where(heard, self._label[slots], np.int8(0)),
+                label=np.where(heard, self._label[slots], np.int16(0)),
                 fate=fate,
                 why=np.where(fate == Fate.REFUSED, answers.why[slots], np.int16(NO_REASON)),
                 score=np.where(fate == Fate.ADMITTED, np.maximum(answers.score[slots], 0), np.int8(0)),
                 reasons=answers.reasons,
+                seen=answers.seen[slots],
+                notes=answers.notes,
+                ample=self._ample(slots, heard & (fate == Fate.ADMITTED), pod, answers, crowd, strategy),
                 twins=len(asked),
             )
 
@@ -305,10 +316,7 @@ class Fleet:
             if index < 0:
                 continue
             table, chosen = self._tables[index], slots[tables == index]
-            law = table.law
-            if law not in answers.demands:
-                answers.demands[law] = demand(pod, law)
-            asked = answers.demands[law]
+            asked = _demand(answers, pod, table.law)
             if asked is None:
                 continue
             rows: Rows = self._row[chosen]
@@ -321,11 +329,36 @@ class Fleet:
             assert kubelet is not None
             answers.why[chosen] = reasons_of(answers, table, rows, outcome, asked, pod, kubelet.configuration)
 
+    def _ample(
+        self,
+        slots: Ints,
+        admitted: Bools,
+        pod: Pod,
+        answers: Answers,
+        crowd: Sequence[tuple[Pod, Shape]],
+        strategy: Strategy,
+    ) -> Bools:
+        if not crowd:
+            return admitted
+        room = np.zeros(len(slots), np.bool_)
+        others = [(other, self._remembered(shape, strategy)) for other, shape in crowd]
+        certain = np.flatnonzero(admitted & (self._way[slots] == Way.LAW))
+        tables = self._table[slots[certain]]
+        for index in np.unique(tables).tolist():
+            if index < 0:
+                continue
+            table, places = self._tables[index], certain[tables == index]
+            everyone = [(one, _demand(known, one, table.law)) for one, known in [*others, (pod, answers)]]
+            room[places] = ample(table, self._row[slots[places]], everyone)
+        return room
+
     def _dispel(self, answers: Answers, pod: Pod, shape: Shape, slots: Ints) -> None:
         """Has the inventory look at the nodes in doubt that would admit the pod."""
         doubtful = (self._way[slots] == Way.DOUBT) & ~answers.doubted[slots] & (answers.fate[slots] == Fate.ADMITTED)
         for slot in slots[doubtful].tolist():
-            because = self._doubt(self._names[slot], pod, shape)
+            entry = self._entries[slot]
+            assert entry is not None
+            because = self._doubt(entry, pod, shape)
             answers.doubted[slot] = True
             if because is not None:
                 kubelet = self._kubelets[slot]
@@ -345,3 +378,15 @@ class Fleet:
         else:
             answers.fate[slot] = Fate.REFUSED
             answers.why[slot] = why_of(answers, fit, snapshot.kubelet.configuration)
+
+
+def _demand(answers: Answers, pod: Pod, law: Law) -> Demand | None:
+    if law not in answers.demands:
+        answers.demands[law] = demand(pod, law)
+    return answers.demands[law]
+
+
+def _same(one: Entry, other: Entry) -> bool:
+    """Whether two entries have the same answers to all questions."""
+    alike = (one.way, one.label) == (other.way, other.label)
+    return alike and one.snapshot is other.snapshot and one.about is other.about

@@ -40,6 +40,8 @@ class Law:
     """distribute-cpus-across-numa: a request on several zones is for the twin."""
     memory: frozenset[str] | None
     """Types of memory that every zone has; None under the memory manager's policy None."""
+    even_memory: bool
+    """Whether no zone has a type that others lack."""
 
 
 def law_of(kubelet: Kubelet) -> Law | None:
@@ -68,6 +70,7 @@ def law_of(kubelet: Kubelet) -> Law | None:
         whole_cores=options is not None and options.full_pcpus_only,
         distributed=options is not None and options.distribute_across_numa,
         memory=_types(kubelet.memory.allocatable) if kubelet.memory else None,
+        even_memory=kubelet.memory is None or len(set(map(frozenset, kubelet.memory.allocatable.values()))) == 1,
     )
 
 

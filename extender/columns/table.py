@@ -36,6 +36,8 @@ class Devices:
     """(N,) whether each device is near one zone at most, and none is known only by who holds it."""
     located: Bools
     """(N,) whether any device names a zone."""
+    placed: Bools
+    """(N,) whether each device is near exactly one zone."""
     healthy: Ints
     """(N,) how many are healthy."""
     available: Ints
@@ -176,6 +178,7 @@ class Table:
             present=self._flags(),
             plain=self._flags(),
             located=self._flags(),
+            placed=self._flags(),
             healthy=self._amounts(),
             available=self._amounts(),
             total=self._amounts(zones),
@@ -192,6 +195,7 @@ def _put_resource(devices: Devices, row: int, resource: str, state: DeviceState,
     one_zone = all(device.zones & (device.zones - 1) == 0 for device in reported)
     devices.plain[row] = one_zone and len({device.id for device in reported}) == len(reported)
     devices.located[row] = any(device.located for device in reported)
+    devices.placed[row] = all(device.located and device.zones.bit_count() == 1 for device in reported)
     devices.healthy[row] = len(healthy_ids(state, resource))
     devices.available[row] = len(free)
     devices.total[:, row] = [sum(device.zones >> zone & 1 for device in reported) for zone in zones]

@@ -8,6 +8,7 @@ nothing that differs without need. What the kubelet itself would say is in ``ext
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from extender import cpuset
 from extender.model.configuration import KubeletConfiguration, Scope, TopologyPolicy
@@ -68,6 +69,23 @@ def refusal_sentence(refusal: Refusal, configuration: KubeletConfiguration, room
     sentence = f"{wants}: {_CAUSES.get(refusal.cause, str(refusal.cause))}"
     zones = _zones({room.zone: _some(room.free, [refusal.resource or ""]) for room in rooms})
     return f"{sentence}; {zones}" if zones and refusal.cause in _ABOUT_ROOM else sentence
+
+
+def summary_sentence(refusal: Refusal, configuration: KubeletConfiguration) -> str:
+    """
+    Returns why nodes are refused, in one sentence without a node's figures, which many nodes can have in common.
+
+    Args:
+        refusal: any of theirs; of its figures only the amounts asked for are read.
+        configuration: of one of the kubelets.
+    """
+    if refusal.cause not in {Cause.NOT_ENOUGH_CPUS, Cause.DEVICE_NOT_ENOUGH}:
+        bare = tuple(replace(shortage, available={}) for shortage in refusal.shortages)
+        return refusal_sentence(replace(refusal, shortages=bare), configuration)
+    wants = _named(refusal, configuration)
+    if refusal.resource and refusal.requested:
+        wants += f" wants {amount(refusal.resource, refusal.requested)}"
+    return f"{wants}; the node has less left"
 
 
 def _no_alignment(refusal: Refusal, configuration: KubeletConfiguration) -> str:

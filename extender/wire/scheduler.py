@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from extender.model.pod import Pod
 from extender.wire import fields
@@ -51,7 +52,7 @@ def args_from_json(value: object) -> Args:
     args = _any_case(value, "ExtenderArgs")
     pod = pod_from_json(args.get("pod"), "Pod")
     if args.get("nodenames") is not None:
-        return Args(pod, [fields.text(name, "NodeNames") for name in fields.sequence(args["nodenames"], "NodeNames")])
+        return Args(pod, _names(fields.sequence(args["nodenames"], "NodeNames")))
     if args.get("nodes") is None:
         raise WireError("NodeNames", None, "a list of names, and Nodes is no list of nodes either")
     listed = fields.mapping(args["nodes"], "Nodes")
@@ -132,6 +133,13 @@ def _any_case(value: object, field: str) -> Mapping[str, object]:
     if not isinstance(value, dict):
         raise WireError(field, value, "an object")
     return {name.lower(): each for name, each in fields.mapping(value, field).items()}
+
+
+def _names(listed: Sequence[object]) -> Sequence[str]:
+    """Reads names of nodes, thousands of them in each question."""
+    if set(map(type, listed)) <= {str}:
+        return cast("Sequence[str]", listed)
+    return [fields.text(name, "NodeNames") for name in listed]
 
 
 def _node_name(node: object) -> str:

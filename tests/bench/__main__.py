@@ -6,6 +6,7 @@ import click
 
 from bench import ingestion as ingestion_
 from bench import placement as placement_
+from bench import scheduler as scheduler_
 from bench import verbs as verbs_
 
 SIZES = (1000, 5000, 20000)
@@ -41,11 +42,23 @@ def ingestion(nodes: int, pods: int, rate: int, rounds: int) -> None:
 @main.command()
 @click.option("--nodes", default=200, show_default=True)
 @click.option("--seeds", default=1, show_default=True)
-@click.option("--mix", "mixes", multiple=True, type=click.Choice(list(placement_.MIXES)), default=tuple(placement_.MIXES))
+@click.option(
+    "--mix", "mixes", multiple=True, type=click.Choice(list(placement_.MIXES)), default=tuple(placement_.MIXES)
+)
 @click.option("--workers", default=2, show_default=True)
 def placement(nodes: int, seeds: int, mixes: tuple[str, ...], workers: int) -> None:
     """Pods placed, by how nodes are ranked: ours, scheduler-plugins', and a bound."""
     placement_.measure(nodes, seeds, mixes, workers).publish()
+
+
+@main.command()
+@click.option("--nodes", default=5000, show_default=True)
+@click.option("--pods", default=1000, show_default=True)
+@click.option("--variant", "names", multiple=True, help="Only those whose name contains this.")
+def scheduler(nodes: int, pods: int, names: tuple[str, ...]) -> None:
+    """The real scheduler: alone, with an extender that does nothing, with ours; needs tests/cluster/build.sh and root."""
+    chosen = [one for one in scheduler_.VARIANTS if not names or any(name in one.name for name in names)]
+    scheduler_.measure(nodes, pods, chosen).publish()
 
 
 if __name__ == "__main__":

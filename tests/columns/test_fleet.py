@@ -32,7 +32,7 @@ class World:
         self.fleet = Fleet(self.entries.get)
 
     def put(self, name: str, snapshot: Snapshot, way: Way = Way.LAW) -> None:
-        self.entries[name] = Entry(way, snapshot, label=len(name))
+        self.entries[name] = Entry(way, snapshot, label=len(name), about=name)
         self.fleet.note(name)
 
     def remove(self, name: str) -> None:
@@ -132,9 +132,9 @@ def test_the_inventory_is_asked_once_about_a_node_in_doubt() -> None:
     """Only nodes in doubt that would admit the pod are looked at, once for each change of theirs."""
     looked_at: list[str] = []
 
-    def doubt(name: str, _pod: Pod, _shape: Shape) -> str | None:
-        looked_at.append(name)
-        return "taken" if name == "taken" else None
+    def doubt(entry: Entry, _pod: Pod, _shape: Shape) -> str | None:
+        looked_at.append(str(entry.about))
+        return "taken" if entry.about == "taken" else None
 
     world = world_of(1)
     world.fleet = Fleet(world.entries.get, doubt)

@@ -1,0 +1,230 @@
+"""
+The real scheduler on thousands of nodes: etcd, API server and kube-scheduler as they are, nodes as objects only.
+
+Pods wait until the scheduler starts and are bound by it alone; no kubelet runs them. Per pod counts what the scheduler
+itself says it took to find a node; pods a second are from the first binding to the last. Each variant gets pods of its own.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any, Self
+
+import urllib3
+from prometheus_client.parser import text_string_to_metric_families
+
+from bench.figures import Figures
+from bench.nodes import NODES, Node, Object, cluster, pod
+from bench.serving import GTHREAD, gunicorn
+
+sys.path.append(str(Path(__file__).parent.parent / "cluster"))  # the lab
+
+from lab.control_plane import TOPOLOGIES, ControlPlane
+from lab.process import Process
+from lab.product import Product
+from lab.scheduler import scheduler
+from lab.waiting import eventually
+from lab.workspace import REPOSITORY, Workspace
+
+CONFIGURATION = REPOSITORY / "config" / "scheduler.yaml"
+PROFILE = "numa-scheduler"
+NAMESPACE = "bench"
+WORKERS = 16
+BOUND_SECONDS = 600
+_numbers = count()
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way to schedule."""
+
+    name: str
+    extender: str
+    """``none``, ``noop``, ``bind`` (ours as config/scheduler.yaml has it) or ``filter`` (ours without bindVerb)."""
+    percentage: int
+    """percentageOfNodesToScore; 0 lets the scheduler choose."""
+
+
+VARIANTS = tuple(
+    Variant(f"{name}, {percentage or 'default'}", extender, percentage)
+    for percentage in (0, 100)
+    for name, extender in (
+        ("scheduler alone", "none"),
+        ("no-op extender", "noop"),
+        ("ours", "bind"),
+        ("ours without bindVerb", "filter"),
+    )
+)
+
+
+class Lab:
+    """A control plane with nodes."""
+
+    def __init__(self, nodes: Sequence[Node]) -> None:
+        self.workspace = Workspace()
+        self.control_plane = ControlPlane(self.workspace)
+        self.control_plane.start()
+        self.api = self.control_plane.api
+        self.product = Product(self.control_plane)
+        self.api.create("/api/v1/namespaces", {"metadata": {"name": NAMESPACE}})
+        with ThreadPoolExecutor(WORKERS) as workers:
+            list(workers.map(self._add, nodes))
+
+    def _add(self, one: Node) -> None:
+        machine = one.report.machine
+        amounts = {
+            "cpu": str(machine.cpus),
+            "memory": str(sum(zone.memory for zone in machine.zones)),
+            "pods": "110",
+        }
+        allocatable = amounts | {"cpu": str(machine.cpus - 2)}
+        ready = {"type": "Ready", "status": "True", "reason": "Bench", "message": ""}
+        status = {"capacity": amounts, "allocatable": allocatable, "conditions": [ready]}
+        self.api.create(NODES, {"metadata": {"name": one.name}, "status": status})
+        self.api.merge(f"{NODES}/{one.name}", {"spec": {"taints": []}})
+        self.api.create(TOPOLOGIES, one.topology)
+
+    def close(self) -> None:
+        """Stops everything."""
+        self.control_plane.stop()
+        self.workspace.close(keep=False)
+
+
+def measure(count_nodes: int, count_pods: int, variants: Sequence[Variant]) -> Figures:
+    """Measures each variant once."""
+    lab = Lab(list(cluster(count_nodes, most_pods=0)))
+    try:
+        rows = [_measured(lab, variant, count_pods) for variant in variants]
+    finally:
+        lab.close()
+    _compare(rows)
+    return Figures("scheduler", f"The real scheduler, {count_nodes} nodes, {count_pods} pods", rows)
+
+
+def _compare(rows: Sequence[dict[str, Any]]) -> None:
+    """Adds each variant's speed relative to the no-op extender of the same percentage."""
+    idle = {row["percentage"]: row["pods/s"] for row in rows if row["extender"] == "noop"}
+    for row in rows:
+        if row["percentage"] in idle:
+            row["to no-op"] = row["pods/s"] / idle[row["percentage"]]
+
+
+def _measured(lab: Lab, variant: Variant, count_pods: int) -> dict[str, Any]:
+    batch = next(_numbers)
+    created = lab.api.create_pods([_pod(f"p{batch}-{number}") for number in range(count_pods)])
+    with _extender(lab, variant) as url, Bindings(lab) as bindings:
+        process = scheduler(
+            lab.control_plane,
+            _configuration(lab, variant),
+            extender_url=url,
+            name=f"scheduler-{batch}",
+            changes={"percentageOfNodesToScore": variant.percentage},
+        )
+        process.start()
+        try:
+            bindings.wait(count_pods)
+            seconds = _algorithm_seconds(lab, process)
+        finally:
+            process.stop()
+    lab.api.delete_pods(created)
+    return {
+        "variant": variant.name,
+        "extender": variant.extender,
+        "percentage": variant.percentage,
+        "pods/s": (count_pods - 1) / (bindings.times[count_pods - 1] - bindings.times[0]),
+        "ms a pod": 1e3 * seconds,
+    }
+
+
+def _pod(name: str) -> Object:
+    """Two guaranteed containers, for the profile that asks extenders."""
+    asked = pod(name, ("3", "4Gi"), ("1", "2Gi"), namespace=NAMESPACE)
+    del asked["status"], asked["metadata"]["uid"]
+    asked["spec"] |= {"schedulerName": PROFILE, "automountServiceAccountToken": False}
+    return asked
+
+
+def _configuration(lab: Lab, variant: Variant) -> Path:
+    """The configuration that users take; only ours in bind mode has a bindVerb."""
+    if variant.extender == "bind":
+        return CONFIGURATION
+    path = lab.workspace.folder / f"without-bind-{variant.extender}.yaml"
+    lines = CONFIGURATION.read_text().splitlines(keepends=True)
+    path.write_text("".join(line for line in lines if not line.lstrip().startswith("bindVerb:")))
+    return path
+
+
+@contextmanager
+def _extender(lab: Lab, variant: Variant) -> Iterator[str | None]:
+    if variant.extender == "none":
+        yield None
+    elif variant.extender == "noop":
+        with gunicorn("bench.noop_extender:app", *GTHREAD) as (port, _):
+            yield f"http://127.0.0.1:{port}"
+    else:
+        changes = {
+            "rules": {"assume": variant.extender, "staleSeconds": 86_400},
+            "log": {"level": "warning"},
+        }
+        process, url = lab.product.extender(changes, name=f"extender-{variant.extender}-{variant.percentage}")
+        process.start()
+        try:
+            yield url
+        finally:
+            process.stop()
+
+
+class Bindings:
+    """When pods were seen bound: events of a watch that shows bound pods only, counted and not read."""
+
+    def __init__(self, lab: Lab) -> None:
+        self.times: list[float] = []
+        self._lab = lab
+        self._thread = threading.Thread(target=self._count, daemon=True)
+        self._response: urllib3.BaseHTTPResponse | None = None
+        self._opened = threading.Event()
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self._opened.wait(10)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._response is not None:
+            self._response.shutdown()
+
+    def _count(self) -> None:
+        path = f"/api/v1/namespaces/{NAMESPACE}/pods"
+        version = self._lab.api.get(path, limit="1")["metadata"]["resourceVersion"]
+        with self._lab.api.changes(path, version, fieldSelector="spec.nodeName!=") as response:
+            self._response = response
+            self._opened.set()
+            with suppress(urllib3.exceptions.ProtocolError):  # how it ends
+                for chunk in response.stream(1 << 16):
+                    self.times += [time.perf_counter()] * chunk.count(b'{"type":"ADDED"')
+
+    def wait(self, wanted: int) -> None:
+        """Waits until so many pods are bound."""
+        eventually(f"{wanted} pods to be bound", BOUND_SECONDS, lambda: len(self.times) >= wanted)
+
+
+def _algorithm_seconds(lab: Lab, process: Process) -> float:
+    """Seconds that finding a node takes, filters, scores and extenders, in the mean, as the scheduler measures it."""
+    port = next(word for word in process.command if word.startswith("--secure-port=")).partition("=")[2]
+    text = lab.control_plane.pool.request("GET", f"https://127.0.0.1:{port}/metrics").data.decode()
+    name = "scheduler_scheduling_algorithm_duration_seconds"
+    found = {
+        sample.name: sample.value
+        for family in text_string_to_metric_families(text)
+        if family.name == name
+        for sample in family.samples
+    }
+    return found[f"{name}_sum"] / found[f"{name}_count"]
