@@ -9,6 +9,7 @@ COUNT ?= 1000000
 VERSIONS ?= 1.37 1.36
 SEED ?= 1
 JUDGE_SECONDS ?= 300
+LAB ?= .
 PROOF := cd tests/kubelet && ../../$(BIN)/python -m
 
 .PHONY: venv run test test-browser test-kubernetes lab judge judge-short golden bench lint format protobuf clean
@@ -39,7 +40,7 @@ test-kubernetes: judge-short lab
 lab: venv
 	tests/cluster/build.sh
 	tests/cluster/build.sh 1.36
-	$(BIN)/python -m pytest -m cluster tests/cluster
+	cd tests/cluster && ../../$(BIN)/python -m pytest -m cluster $(LAB)
 
 ## Twin and kubelet on COUNT admissions of each of VERSIONS: no difference, or exit code 1.
 judge: venv
@@ -49,7 +50,7 @@ judge: venv
 ## The same for JUDGE_SECONDS seconds of each version, with new cases every day.
 judge-short: venv
 	tests/kubelet/judge/build.sh $(VERSIONS)
-	cd tests/kubelet/judge && go test ./...
+	! command -v go >/dev/null || (cd tests/kubelet/judge && go test ./...)
 	$(PROOF) proof.compare --seconds $(JUDGE_SECONDS) --seed "$$(date +%F)" $(addprefix --version ,$(VERSIONS))
 
 ## The verdicts that `make test` holds the twin against, made anew by the judge.

@@ -40,7 +40,9 @@ def test_every_setting_is_documented(key: str, default: object) -> None:
     """README's table has each setting with its default."""
     row = next((line for line in README.splitlines() if line.startswith(f"| `{key}` |")), "")
 
-    assert row.split(" | ")[1] == f"`{in_yaml(default)}`" if default != "" else row.split(" | ")[1].startswith("empty"), row
+    assert (
+        row.split(" | ")[1] == f"`{in_yaml(default)}`" if default != "" else row.split(" | ")[1].startswith("empty")
+    ), row
 
 
 @pytest.mark.parametrize(

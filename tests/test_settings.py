@@ -37,7 +37,9 @@ def test_a_file_changes_what_it_names(tmp_path: Path, monkeypatch: pytest.Monkey
 @pytest.mark.parametrize(
     ("document", "sentence"),
     [
-        pytest.param([1], "the file must be a mapping with keys listen, inventory, rules, whatIf, log, not [1]", id="a list"),
+        pytest.param(
+            [1], "the file must be a mapping with keys listen, inventory, rules, whatIf, log, not [1]", id="a list"
+        ),
         pytest.param(
             {"port": 1}, "port is not a setting; allowed here: listen, inventory, rules, whatIf, log", id="no section"
         ),

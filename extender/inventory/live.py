@@ -10,17 +10,33 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
+from extender.columns.fleet import Entry, Fleet
+from extender.columns.kernel import Fate
 from extender.fleet import Shape
 from extender.inventory import news
 from extender.inventory.judgement import Judgement, judge
 from extender.inventory.node import NO_REPORT, Knowledge, Node, standings
+from extender.inventory.orders import Why
+from extender.inventory.outlook import Outlook
 from extender.inventory.rules import Assume, Rules
+from extender.inventory.survey import Footings, Survey, entry, fits_by, footing
 from extender.model.observed import ObservedPod
 from extender.model.pod import Pod
 from extender.model.report import Report
+from extender.score import Strategy
+
+
+def _hazard(entry: Entry, pod: Pod, shape: Shape) -> Why | None:
+    """Says for the fleet what keeps a pod off a node whose likely state admits it."""
+    outlook = entry.about
+    assert isinstance(outlook, Outlook)
+    hazard = outlook.hazard(pod, shape)
+    return None if hazard is None else hazard.why
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +75,8 @@ class Inventory:
         self._answered: tuple[Answered, ...] = ()
         self._told = False
         """Whether all pods have been listed."""
+        self._footings = Footings()
+        self._fleet = Fleet(self._entry, _hazard)
 
     # --- questions: no lock
 
@@ -85,6 +103,35 @@ class Inventory:
             if name in other.nodes and other.pod.uid != pod.uid and other.pod.uid not in node.held
         ]
         return judge(node, pod, shape, self.rules, possibly)
+
+    def survey(
+        self, names: Sequence[str], pod: Pod, shape: Shape, strategy: Strategy = Strategy.PACK, *, scored: bool = False
+    ) -> Survey:
+        """
+        Judges a pod on many nodes: the same as ``judge`` on each of them.
+
+        Args:
+            names: of the nodes.
+            pod: the pod.
+            shape: its shape.
+            strategy: by which placements are scored.
+            scored: whether scores are wanted.
+        """
+        others = [other for other in self._answered if other.pod.uid != pod.uid]
+        crowd = [(other.pod, other.shape) for other in others]
+        told = self._fleet.ask(pod, shape, names, strategy, scored=scored, crowd=crowd)
+        fits = fits_by(told, self.rules)
+        alone = set()
+        if others:
+            unsure = np.flatnonzero(fits & (told.fate == Fate.ADMITTED) & ~told.ample).tolist()
+            alone |= {place for place in unsure if any(names[place] in other.nodes for other in others)}
+        here = self._where.get(pod.uid)
+        if here is not None and here in names:
+            alone.add(names.index(here))
+        judgements = {place: self.judge(names[place], pod, shape) for place in sorted(alone)}
+        for place, judgement in judgements.items():
+            fits[place] = judgement.fits
+        return Survey(names, told, fits, self._footings.known, judgements)
 
     def count_nodes(self) -> Mapping[str, int]:
         """Returns how many nodes are known how well."""
@@ -196,16 +243,25 @@ class Inventory:
             self._answered = tuple(one for one in self._answered if one.until > now)
             for name in list(self._nodes):
                 self._change(name, lambda node: news.aged(node, now, self.rules.stale_seconds))
+        self._fleet.refresh()
 
     # --- under the lock
 
     def _change(self, name: str, change: Callable[[Node], Node]) -> None:
         before = self.node(name)
         after = change(before)
+        if after is before:
+            return
         if after.listed or after.report is not None or after.held or after.fault not in {"", NO_REPORT}:
             self._nodes[name] = after
         else:
             self._nodes.pop(name, None)
+        self._fleet.note(name)
+
+    def _entry(self, name: str) -> Entry | None:
+        """What the fleet is to know of a node; called without the lock."""
+        node = self._nodes.get(name)
+        return None if node is None else entry(node, self.rules, self._footings.number(footing(node)))
 
     def _observe(self, seen: ObservedPod, now: float) -> Disappointment | None:
         uid = seen.pod.uid

@@ -23,7 +23,7 @@ _CORES_OF_MANY = Weighted((1, 8), (2, 44), (3, 32), (4, 16))
 _NUMBERINGS = Weighted(
     ("siblings far", 40), ("siblings near", 30), ("zones alternate", 16), ("cores alternate", 8), ("shuffled", 6)
 )
-_SOCKETS = Weighted(("zone", 46), ("shared", 30), ("one", 12), ("split", 8), ("alternate", 4), ("mixed", 1))
+_SOCKETS = Weighted(("zone", 46), ("shared", 30), ("one", 12), ("split", 8), ("alternate", 4))
 _MEMORY = Weighted((2 * GI, 4), (4 * GI, 14), (8 * GI, 32), (16 * GI, 34), (32 * GI, 12), (6 * GI, 4))
 _PAGES = Weighted((("hugepages-2Mi",), 46), (("hugepages-1Gi",), 18), (("hugepages-2Mi", "hugepages-1Gi"), 32),
                   (("hugepages-64Ki", "hugepages-32Mi"), 4))  # fmt: skip
@@ -58,7 +58,7 @@ def hardware(dice: Dice, theme: Theme) -> Hardware:
     cores = _threads_of_cores(dice, theme, len(ids), threads)
     memory = _memory(dice, len(ids))
     pages = _hugepages(dice, theme, len(ids))
-    sockets = _sockets(dice, cores)
+    sockets = _sockets(dice, theme, cores)
     caches = _caches(dice, theme, cores)
     distances = _distances(dice, theme, ids)
     topology = [
@@ -178,9 +178,11 @@ def _take_offline(dice: Dice, cores: list[list[list[int]]]) -> None:
             zone.pop(dice.below(len(zone)))
 
 
-def _sockets(dice: Dice, cores: Sequence[Sequence[Sequence[int]]]) -> list[list[int]]:
+def _sockets(dice: Dice, theme: Theme, cores: Sequence[Sequence[Sequence[int]]]) -> list[list[int]]:
     """Draws the socket of each core: a socket for a zone, for several, or several for a zone."""
     zones, how = len(cores), dice.weighted(_SOCKETS)
+    if dice.chance(theme.mixed_sockets):
+        return [[dice.below(max(2, zones - 1)) for _ in each] for each in cores]
     match how:
         case "zone":
             of_zone = list(range(zones))
@@ -193,8 +195,6 @@ def _sockets(dice: Dice, cores: Sequence[Sequence[Sequence[int]]]) -> list[list[
             parts = dice.one((2, 2, 4))
             return [[zone * parts + core * parts // len(each) for core in range(len(each))]
                     for zone, each in enumerate(cores)]  # fmt: skip
-        case "mixed":  # no vendor would
-            return [[dice.below(max(2, zones - 1)) for _ in each] for each in cores]
         case _:
             of_zone = [0] * zones
     return [[of_zone[zone]] * len(each) for zone, each in enumerate(cores)]

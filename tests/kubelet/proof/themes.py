@@ -43,6 +43,8 @@ class Theme:
     """Zone ids with holes."""
     odd_cores: float = 0.15
     """Hybrid cores, zones of different size, CPUs offline."""
+    mixed_sockets: float = 0.01
+    """Sockets that share zones, as no vendor builds them."""
     caches: float = 0.3
     hugepages: float = 0.25
     devices: float = 0.25
@@ -133,6 +135,7 @@ ENDLESS = replace(
     cores=Weighted((3, 1)),
     odd_cores=0.0,
     reserve_each_zone=1.0,
+    mixed_sockets=0.4,
     cpu_options={FULL: 1.0, DISTRIBUTE: 1.0},
     memory_static=0.0,
     cpu_static=1.0,
