@@ -30,7 +30,7 @@ from extender.settings_file import SettingsError
 from extender.web.background import Background
 from extender.web.pages import pages
 from extender.web.service import Limits
-from extender.wire import scheduler
+from extender.wire import preemption, scheduler
 from extender.wire.fields import WireError
 
 log = logging.getLogger(__name__)
@@ -54,6 +54,11 @@ def create_app(settings: Settings, world: World) -> Flask:
     def prioritize() -> Response:
         # A bare array has no place for an error; the scheduler takes an empty one as "no preference".
         return _answer(world, "prioritize", _prioritize, lambda _: [])
+
+    @app.post("/scheduler/preempt")
+    def preempt() -> Response:
+        # Neither has this answer a place for an error; without nodes nobody is evicted, and the pod is tried again.
+        return _answer(world, "preempt", _preempt, lambda _: preemption.preemption_result({}))
 
     @app.post("/scheduler/bind")
     def bind() -> Response:
@@ -139,13 +144,31 @@ def _filter(world: World, question: object) -> object:
             "reasons": list(islice(refused.values(), 3)),
         },
     )
-    # Without preemptVerb the scheduler's dry run cannot see what evicting would bring, so no refusal is resolvable.
-    return scheduler.filter_result(args, passed, failed={}, unresolvable=refused)
+    # A scheduler that does not ask preemptVerb about a node cannot see what evicting would bring there.
+    resolvable = verbs.resolvable(world.inventory, args.pod, args.priority, refused)
+    failed = {name: refused.pop(name) for name in resolvable}
+    return scheduler.filter_result(args, passed, failed, refused)
 
 
 def _prioritize(world: World, question: object) -> object:
     args = scheduler.args_from_json(question)
     return scheduler.priorities(verbs.score_nodes(world.inventory, args.pod, args.names))
+
+
+def _preempt(world: World, question: object) -> object:
+    asked = preemption.preemption_from_json(question)
+    leaving = verbs.preempt(world.inventory, asked)
+    log.info(
+        "preempting",
+        extra={
+            "pod": f"{asked.pod.namespace}/{asked.pod.name}",
+            "uid": asked.pod.uid,
+            "asked": len(asked.candidates),
+            "helped": len(leaving),
+            "changed": sum(each != asked.candidates[name] for name, each in leaving.items()),
+        },
+    )
+    return preemption.preemption_result(leaving)
 
 
 def _bind(world: World, question: object) -> object:

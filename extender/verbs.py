@@ -1,5 +1,5 @@
 """
-The scheduler's verbs as functions of the inventory: filter, prioritize, bind.
+The scheduler's verbs as functions of the inventory: filter, prioritize, preempt, bind.
 
 Each is asked of many nodes and answers from what is known at this moment; none waits for the API server except bind,
 whose business that is. filter is asked again and again, also for pods that are never bound: it changes nothing that
@@ -9,7 +9,7 @@ its own answer depends on.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,15 +20,17 @@ from extender.fleet import Shape, shape_of
 from extender.inventory.history import Refused
 from extender.inventory.judgement import Judgement
 from extender.inventory.live import Inventory
-from extender.inventory.node import Knowledge
+from extender.inventory.node import Knowledge, Node
 from extender.inventory.orders import Why
-from extender.inventory.rules import Assume
+from extender.inventory.preemption import helps, is_coming, victims
+from extender.inventory.rules import Assume, UnknownNodes
 from extender.inventory.survey import Footing, Survey, footing
 from extender.model.pod import Pod
 from extender.model.report import Missing
 from extender.model.verdict import Refusal
 from extender.score import Strategy
 from extender.wire.explanation import refusal_sentence, scarce, summary_sentence
+from extender.wire.preemption import Preemption, Victims
 from extender.wire.scheduler import Binding
 
 PREFIX = "numa: "
@@ -41,6 +43,10 @@ Nodes of one answer whose refusal is told with figures; an event has room for ab
 
 The scheduler counts equal reasons, and keeps a text of all different ones with the pod: thousands must not differ.
 """
+
+
+MOST_EVICTABLE = 100
+"""minCandidateNodesAbsolute of the scheduler's preemption."""
 
 
 def filter_nodes(
@@ -113,6 +119,43 @@ def _summary(survey: Survey, why: int, label: int, way: int) -> str:
     if given.refusal is None:
         return f"{PREFIX}this pod would crash or hang the kubelet: {given.crash}"
     return f"{PREFIX}{summary_sentence(given.refusal, given.configuration)}{provisos(footing)}"
+
+
+def resolvable(inventory: Inventory, pod: Pod, priority: int, refused: Iterable[str]) -> frozenset[str]:
+    """
+    Returns those of some refused nodes that evicting pods would open, if it is told apart at all.
+
+    Only the first ``MOST_EVICTABLE`` are looked at: the scheduler tries no more of them either.
+    """
+    if not inventory.rules.preemption:
+        return frozenset()
+    nodes = map(inventory.node, refused)
+    known = [node for node in nodes if node.snapshot is not None and _has_less_important(node, priority)]
+    return frozenset(node.name for node in known[:MOST_EVICTABLE] if helps(node, pod, priority))
+
+
+def _has_less_important(node: Node, priority: int) -> bool:
+    return any(held.seen.priority < priority for held in node.held.values())
+
+
+def preempt(inventory: Inventory, asked: Preemption) -> dict[str, Victims]:
+    """
+    Returns who should leave each node for a pod; a node that is left out is one where evicting would not help.
+
+    A pod for which others are leaving already has nobody else evicted. An unknown node is left to the scheduler.
+    """
+    if asked.nominated and is_coming(inventory.node(asked.nominated), asked.pod):
+        return {}
+    found = {}
+    for name, given in asked.candidates.items():
+        node = inventory.node(name)
+        if node.snapshot is not None:
+            leaving = victims(node, asked.pod, asked.priority, given.uids, plain=asked.plain)
+            if leaving:
+                found[name] = Victims(leaving, given.violations)
+        elif given.uids and inventory.rules.unknown_nodes is UnknownNodes.PASS:
+            found[name] = given
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -244,3 +244,31 @@ def test_the_gauges_count_nodes_and_pods(client: FlaskClient) -> None:
     """The metrics show how many nodes are known how well, and how many pods in which way."""
     assert metric(client, 'numa_extender_nodes{knowledge="exact"} 2.0')
     assert metric(client, 'numa_extender_pods{standing="assumed"} 0.0')
+
+
+def test_preempt_names_those_whose_leaving_helps(client: FlaskClient, world: World) -> None:
+    """Victims that free no zone are exchanged for those that do; where nobody's leaving helps the node is left out."""
+    for name in ("x", "y", "z"):
+        world.inventory.pod_observed(ObservedPod(database(name), "full", admitted=True), now=0.0)
+    high = POD | {"spec": POD["spec"] | {"priority": 1000}}
+    victims = {"full": {"Pods": [{"UID": "uid-x"}], "NumPDBViolations": 0}}
+    answer = ask(client, "preempt", {"Pod": high, "NodeNameToMetaVictims": victims, "NodeNameToVictims": None})
+    assert {"NodeNameToMetaVictims": victims} == answer
+
+    low = ask(client, "preempt", {"Pod": POD, "NodeNameToMetaVictims": {"full": {"Pods": []}}})
+    assert {"NodeNameToMetaVictims": {}} == low
+    assert {"NodeNameToMetaVictims": {}} == ask(client, "preempt", {"Pod": 3})
+
+
+def test_a_node_that_evictions_would_open_is_resolvable_where_that_is_asked_for() -> None:
+    """With rules.preemption such a node is in FailedNodes, so that preemption looks at it."""
+    world = World(inventory(Rules(assume=Assume.BIND, preemption=True)))
+    for name in ("x", "y", "z"):
+        world.inventory.pod_observed(ObservedPod(database(name), "full", admitted=True), now=0.0)
+    client = create_app(Settings(), world).test_client()
+    high = POD | {"spec": POD["spec"] | {"priority": 1000}}
+    answer = ask(client, "filter", {"Pod": high, "NodeNames": ["full"]})
+    assert ({"full": FULL}, {}) == (answer["FailedNodes"], answer["FailedAndUnresolvableNodes"])
+
+    answer = ask(client, "filter", {"Pod": POD, "NodeNames": ["full"]})
+    assert ({}, {"full": FULL}) == (answer["FailedNodes"], answer["FailedAndUnresolvableNodes"])

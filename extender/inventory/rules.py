@@ -50,5 +50,7 @@ class Rules:
     """When a pod starts to count as being on a node: at filter, or at bind (needs bindVerb)."""
     answered_seconds: int = field(default=10, metadata={"from": 1, "to": 600})
     """Seconds for which a pod that was let through and is not bound yet counts as possibly on each of its nodes."""
+    preemption: bool = False
+    """Whether refused nodes that evictions would open are told apart: for a scheduler that hands them to preemptVerb."""
     assumed_seconds: int = field(default=60, metadata={"from": 5, "to": 3600})
     """Seconds for which a pod that was bound here counts before the API server has shown it bound."""

@@ -29,3 +29,5 @@ class ObservedPod:
     refusal: str = ""
     """Why its kubelet refused it (status.reason); empty unless it did."""
     priority: int = 0
+    plain: bool = True
+    """Whether nothing but amounts can make it stand in another pod's way."""

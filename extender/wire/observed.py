@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from extender.model.observed import ObservedPod
 from extender.wire import fields
 from extender.wire.pod import pod_from_json
+from extender.wire.preemption import is_plain, priority_of
 
 MIRROR = "kubernetes.io/config.mirror"
 """Annotation of the API's copy of a static pod."""
@@ -39,7 +40,8 @@ def observed_from_json(value: object, field: str = "pod") -> ObservedPod:
         started=_started(status, f"{field}.status"),
         deleting=metadata.get("deletionTimestamp") is not None,
         refusal=_refusal(status, f"{field}.status"),
-        priority=fields.integer(spec.get("priority") or 0, f"{field}.spec.priority", least=-(2**31), most=2**31 - 1),
+        priority=priority_of(spec, f"{field}.spec"),
+        plain=is_plain(spec, f"{field}.spec"),
     )
 
 

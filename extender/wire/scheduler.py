@@ -17,6 +17,7 @@ from extender.model.pod import Pod
 from extender.wire import fields
 from extender.wire.fields import WireError
 from extender.wire.pod import pod_from_json
+from extender.wire.preemption import priority_of
 
 Json = dict[str, object]
 
@@ -30,6 +31,8 @@ class Args:
     """The nodes in question, in the scheduler's order."""
     nodes: Mapping[str, object] | None = None
     """The same as whole Node objects by name, with nodeCacheCapable false; None with true."""
+    priority: int = 0
+    """The pod's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +53,16 @@ def args_from_json(value: object) -> Args:
         WireError: it names no pod or no nodes.
     """
     args = _any_case(value, "ExtenderArgs")
-    pod = pod_from_json(args.get("pod"), "Pod")
+    document = fields.mapping(args.get("pod"), "Pod")
+    pod = pod_from_json(document, "Pod")
+    priority = priority_of(fields.mapping(document.get("spec"), "Pod.spec"), "Pod.spec")
     if args.get("nodenames") is not None:
-        return Args(pod, _names(fields.sequence(args["nodenames"], "NodeNames")))
+        return Args(pod, _names(fields.sequence(args["nodenames"], "NodeNames")), priority=priority)
     if args.get("nodes") is None:
         raise WireError("NodeNames", None, "a list of names, and Nodes is no list of nodes either")
     listed = fields.mapping(args["nodes"], "Nodes")
     nodes = {_node_name(node): node for node in fields.sequence(listed.get("items"), "Nodes.items")}
-    return Args(pod, list(nodes), nodes)
+    return Args(pod, list(nodes), nodes, priority)
 
 
 def binding_from_json(value: object) -> Binding:

@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from builders import configuration, database, pod, report
+from builders import configuration, database, machine, pod, report
 
 from extender.fleet import shape_of
 from extender.inventory.live import Inventory
 from extender.inventory.orders import Why
 from extender.inventory.rules import Assume, Rules, StaleReports, UnknownNodes
+from extender.kubelet import admission
 from extender.model.configuration import TopologyPolicy
 from extender.model.observed import ObservedPod
 from extender.model.pod import Pod
@@ -460,3 +461,26 @@ def test_so_many_orders_that_nobody_can_tell_make_a_node_busy(inventory: Invento
 
     inventory.reported(report("n", *(pod(f"p{number}", cpu="2", memory=f"{number + 1}Gi") for number in range(9))), 1.0)
     assert inventory.judge("n", asked, shape_of(asked)).hazard is None
+
+
+def test_a_pod_that_could_take_the_place_of_another_is_not_let_through() -> None:
+    """
+    Zone 0 is full, zone 1 idle, and zone 2 has 10 CPUs left; 12 are on their way, which only zone 1 has.
+
+    8 more would find a place before and after them, but if they come first they take it in zone 1.
+    """
+    three = configuration(reserved_cpus="0,24")
+    before = report(
+        "n", pod("zero", cpu="14"), pod("one", cpu="16"), pod("two", cpu="6"), on=machine(zones=3), by=three
+    )
+    kubelet = admission.start(before.machine, three, before.version)
+    idle = admission.settled(kubelet, admission.remove(kubelet, before.state, "uid-one"))
+    inventory = Inventory(BIND)
+    inventory.reported(replace(before, state=idle), now=0.0)
+    inventory.pod_observed(ObservedPod(pod("way", cpu="12"), "n"), now=0.0)
+    asked = pod("asked", cpu="8")
+    hazard = inventory.judge("n", asked, shape_of(asked)).hazard
+
+    assert hazard is not None
+    assert Why.DISPLACES is hazard.why
+    assert fits(inventory, pod("small", cpu="4"))
