@@ -1,0 +1,104 @@
+"""What becomes of the pods of a burst, as the API tells it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass
+
+from lab.api import Object
+from lab.pods import is_unschedulable, phase
+
+REJECTED = "Pod was rejected: "
+
+
+@dataclass
+class Fate:
+    """One pod."""
+
+    name: str
+    created: float
+    """When it was first seen, by our clock; so are all times."""
+    scheduler: str
+    bound: float | None = None
+    node: str = ""
+    ran: bool = False
+    unschedulable: bool = False
+    refused: str = ""
+    """The kubelet's reason."""
+    refused_again: bool = False
+    """It had run before: a restarted kubelet has refused what it had admitted."""
+    gone: bool = False
+
+    @property
+    def waits(self) -> bool:
+        """Whether it has no node yet."""
+        return not self.node and not self.gone
+
+
+class Record:
+    """Listens to pods."""
+
+    def __init__(self) -> None:
+        self.fates: dict[str, Fate] = {}
+        self.changed = time.monotonic()
+        """When a pod was last bound, refused, found unschedulable, or gone."""
+        self._lock = threading.Lock()
+
+    def hear(self, kind: str, item: Object) -> None:
+        """Takes an event of a pod."""
+        now, uid = time.monotonic(), item["metadata"]["uid"]
+        with self._lock:
+            fate = self.fates.get(uid)
+            if fate is None:
+                fate = self.fates[uid] = Fate(
+                    item["metadata"]["name"], now, item["spec"].get("schedulerName", "default-scheduler")
+                )
+                self.changed = now
+            before = (fate.node, fate.refused, fate.unschedulable, fate.gone, fate.ran)
+            if fate.bound is None and item["spec"].get("nodeName"):
+                fate.bound, fate.node = now, item["spec"]["nodeName"]
+            status = item.get("status", {})
+            if phase(item) == "Failed" and status.get("message", "").startswith(REJECTED) and not fate.refused:
+                fate.refused, fate.refused_again = status["reason"], fate.ran
+            fate.ran = fate.ran or phase(item) == "Running"
+            fate.unschedulable = is_unschedulable(item)
+            fate.gone = kind == "DELETED"
+            if before != (fate.node, fate.refused, fate.unschedulable, fate.gone, fate.ran):
+                self.changed = now
+
+    def all(self) -> list[Fate]:
+        """Returns all pods that ever were."""
+        with self._lock:
+            return list(self.fates.values())
+
+    def placed(self) -> int:
+        """How many pods have or had a node that admitted them."""
+        return sum(bool(fate.node) and not fate.refused for fate in self.all())
+
+    def refusals(self, scheduler: str = "") -> Counter[str]:
+        """Reason to pods that their kubelets refused at their first admission, of one scheduler or of all."""
+        return Counter(
+            fate.refused
+            for fate in self.all()
+            if fate.refused and not fate.refused_again and scheduler in {"", fate.scheduler}
+        )
+
+    def refused_again(self) -> int:
+        """How many pods were refused by a kubelet that had them running before its restart."""
+        return sum(fate.refused_again for fate in self.all())
+
+    def waits(self) -> list[float]:
+        """Seconds from creation to binding, ascending."""
+        return sorted(fate.bound - fate.created for fate in self.all() if fate.bound is not None)
+
+    def wait_quiet(self, seconds: float, limit: float) -> bool:
+        """Waits until nothing has happened for some seconds and no pod without a word waits; False at the limit."""
+        end = time.monotonic() + limit
+        while time.monotonic() < end:
+            quiet = time.monotonic() - self.changed > seconds
+            if quiet and all(fate.unschedulable for fate in self.all() if fate.waits):
+                return True
+            time.sleep(0.2)
+        return False
