@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from extender.model.room import Room
@@ -39,6 +39,7 @@ def test_memory_decides_where_no_cpu_is_pinned() -> None:
     assert score(zones(2**34, resource="memory"), zones(2**33, resource="memory"), distance) == 5
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, 512), st.integers(0, 512)), min_size=1, max_size=8),
     st.integers(-1, 255),
