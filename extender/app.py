@@ -121,7 +121,7 @@ def _answer(world: World, verb: str, act: Callable[[World, object], Any], fail: 
         log.warning("request failed", extra={"verb": verb, "why": error})
     world.metrics.requests.labels(verb, "error" if error else "ok").inc()
     world.metrics.latency.labels(verb).observe(time.perf_counter() - begun)
-    return Response(orjson.dumps(body), mimetype="application/json")
+    return Response(body if isinstance(body, bytes) else orjson.dumps(body), mimetype="application/json")
 
 
 def _question() -> object:
@@ -131,7 +131,7 @@ def _question() -> object:
 def _filter(world: World, question: object) -> object:
     args = scheduler.args_from_json(question)
     survey = verbs.filter_nodes(world.inventory, args.pod, args.names, world.clock())
-    passed = survey.passed()
+    passed = survey.passed
     refused = verbs.refusals(world.inventory, args.pod, survey)
     _count(world.metrics, survey)
     log.info(

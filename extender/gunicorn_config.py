@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import sys
 
+from gunicorn.glogging import Logger  # type: ignore[import-untyped]
+
 from extender import logs
 from extender.settings import load
 from extender.settings_file import SettingsError
@@ -32,4 +34,13 @@ control_socket_disable = True
 """It would be opened below the home directory, which may be read-only."""
 proc_name = "numa-extender"
 accesslog = None
+
+
+class logger_class(Logger):  # type: ignore[misc] # noqa: N801 - the name is gunicorn's, which has no types
+    """Gunicorn's log without a line for each request: verbs write their own, and this one is slow to make."""
+
+    def access(self, *_: object) -> None:
+        """Writes nothing, and spends no time on it."""
+
+
 logconfig_dict = logs.configuration(_settings.log)

@@ -29,7 +29,7 @@ def configuration(log: Log) -> dict[str, Any]:
         "root": {"level": "WARNING", "handlers": ["stderr"]},
         "loggers": {
             name: {"level": level, "handlers": ["stderr"], "propagate": False}
-            for name in ("extender", "gunicorn.error", "gunicorn.access")
+            for name in ("extender", "gunicorn.error")
         },
     }
 

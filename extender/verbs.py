@@ -55,18 +55,31 @@ def filter_nodes(
     """Judges a pod on each node, and notes where it was let through to."""
     shape = shape_of(pod)
     survey = inventory.survey(names, pod, shape, strategy)
+    inventory.expect(survey)
     if inventory.rules.assume is Assume.FILTER:
-        inventory.answered(pod, shape, survey.passed(), now)
+        inventory.answered(pod, shape, survey.passed, now)
     return survey
 
 
 def score_nodes(
     inventory: Inventory, pod: Pod, names: Sequence[str], strategy: Strategy = Strategy.PACK
-) -> dict[str, int]:
-    """Scores the placement that the kubelet would choose on each node; nodes that are not known score 0."""
+) -> dict[int, list[str]]:
+    """
+    Scores the placement that the kubelet would choose on each node; nodes that are not known score 0.
+
+    Returns:
+        Score to the names of all nodes that have it.
+    """
     survey = inventory.survey(names, pod, shape_of(pod), strategy, scored=True)
-    scores = dict(zip(names, survey.told.score.tolist(), strict=True))
-    return scores | {names[place]: 0 for place, one in survey.alone.items() if not one.fits or pod.uid in one.node.held}
+    scores = survey.told.score
+    for place, one in survey.alone.items():
+        if not one.fits or pod.uid in one.node.held:
+            scores[place] = 0
+    order = np.argsort(scores, kind="stable")
+    ranked = [names[place] for place in order.tolist()]
+    values, starts = np.unique(scores[order], return_index=True)
+    ends = [*starts[1:].tolist(), len(ranked)]
+    return {score: ranked[start:end] for score, start, end in zip(values.tolist(), starts.tolist(), ends, strict=True)}
 
 
 def refusals(inventory: Inventory, pod: Pod, survey: Survey) -> dict[str, str]:
@@ -93,17 +106,18 @@ def _with_figures(inventory: Inventory, pod: Pod, shape: Shape, survey: Survey, 
     if judgement is not None:
         return reason(judgement)
     told = survey.told
-    slot, seen = int(told.slots[place]), int(told.seen[place])
-    known = told.notes.get(slot)
+    slot, notes = int(told.slots[place]), told.answers.notes
+    seen = int(told.answers.seen[slot])
+    known = notes.get(slot)
     if known is not None and known[0] == seen and told.why[place] >= 0:
         return known[1]
     judgement = inventory.judge(survey.names[place], pod, shape)
     if judgement.fits:  # it has changed in between
         return _summary(survey, int(told.why[place]), int(told.label[place]), int(told.way[place]))
     text = reason(judgement)
-    if len(told.notes) >= 4 * MOST_FIGURES:
-        told.notes.clear()
-    told.notes[slot] = seen, text
+    if len(notes) >= 4 * MOST_FIGURES:
+        notes.clear()
+    notes[slot] = seen, text
     return text
 
 

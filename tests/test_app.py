@@ -134,7 +134,7 @@ def test_prioritize_scores_every_node_it_is_asked_about(client: FlaskClient) -> 
     """The answer has a whole number from 0 to 10 for each node; one that does not fit has 0."""
     answer = ask(client, "prioritize", {"Pod": POD, "NodeNames": ["idle", "full", "new"]})
 
-    assert [{"Host": "idle", "Score": 4}, {"Host": "full", "Score": 0}, {"Host": "new", "Score": 0}] == answer
+    assert {"idle": 4, "full": 0, "new": 0} == {entry["Host"]: entry["Score"] for entry in answer}
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ when the next question comes. Questions take turns; what they remember is bounde
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -36,6 +36,8 @@ UNHEARD = -1
 REMEMBERED_BYTES = 32 << 20
 """What answers may take; with 5,000 nodes that is about 500 questions."""
 FEWEST_QUESTIONS = 16
+LISTS = 4
+"""Lists of names that are remembered: one for each pod under way."""
 
 
 class Way(IntEnum):
@@ -74,6 +76,8 @@ class Told:
     """(N,) a ``Way``; of no meaning where the node is unheard of."""
     label: NDArray[np.int16]
     """(N,) the inventory's own number; 0 where the node is unheard of."""
+    ruled: bool
+    """Whether a rule may decide about any of them."""
     fate: NDArray[np.int8]
     """(N,) a ``Fate``; undecided where a rule decides, or nothing is known."""
     why: NDArray[np.int16]
@@ -81,10 +85,10 @@ class Told:
     score: NDArray[np.int8]
     """(N,) 0 where there is no placement to score."""
     reasons: Sequence[Why]
-    seen: Ints
-    """(N,) the change of the node that the answer knows."""
-    notes: dict[int, tuple[int, str]]
-    """For whoever asks: by slot, the change of the node and a text about this question. A few are kept."""
+    answers: Answers
+    """All that is known of this question."""
+    members: int
+    """As of which membership of the fleet."""
     ample: Bools
     """(N,) where the pod is admitted: whether there is room for the crowd as well, whoever comes first."""
     twins: int
@@ -124,6 +128,11 @@ class Fleet:
         self._slots_of: list[list[int]] = []
         """Per table, the slot of each row."""
         self._generation = 0
+        self._members = 0
+        """How often a name has come or gone."""
+        self._lists: deque[tuple[Sequence[str], Ints]] = deque(maxlen=LISTS)
+        self._ruled = self._doubtful = self._twins = 0
+        """How many nodes are judged by a rule, and how many are in doubt; twins asked for the question under way."""
         self._answers: OrderedDict[tuple[Shape, Strategy], Answers] = OrderedDict()
         self._resize(64)
 
@@ -148,7 +157,7 @@ class Fleet:
 
     # typed here, made by _resize
     _changed: Ints
-    """(N,) the number of the node's last change."""
+    """(N,) the number of the node's last change; 0 where there is no node."""
     _table: NDArray[np.int32]
     """(N,) its table; -1 where no columns can follow its law."""
     _row: Ints
@@ -181,16 +190,25 @@ class Fleet:
             if not self._free:
                 self._resize(2 * len(self._entries))
             slot = self._slots[name] = self._free.pop()
+            self._members += 1
+            self._lists.clear()
             self._table[slot] = -1
         before = self._entries[slot]
         if entry is not None and before is not None and _same(before, entry):
             return
+        for one, sign in ((before, -1), (entry, 1)):
+            if one is not None:
+                self._ruled += sign * (one.way > Way.DOUBT)
+                self._doubtful += sign * (one.way == Way.DOUBT)
         self._generation += 1
         self._changed[slot] = self._generation
         if entry is None:
             self._leave_table(slot)
             self._entries[slot] = self._kubelets[slot] = None
+            self._changed[slot] = 0
             del self._slots[name]
+            self._members += 1
+            self._lists.clear()
             self._free.append(slot)
             return
         self._entries[slot] = entry
@@ -260,40 +278,80 @@ class Fleet:
         with self._lock:
             self._refresh()
             slots = self._slots_named(names)
-            heard = slots != UNHEARD
-            judged = heard & (self._way[slots] <= Way.DOUBT)
             answers = self._remembered(shape, strategy)
-            stale = slots[judged & (self._changed[slots] > answers.seen[slots])]
-            self._judge(answers, pod, stale, strategy)
-            undecided = judged & (answers.fate[slots] == Fate.UNDECIDED)
-            if scored:
-                undecided |= judged & (answers.fate[slots] == Fate.ADMITTED) & (answers.score[slots] == NO_SCORE)
-            asked = slots[undecided].tolist()
-            for slot in asked:
-                self._ask_twin(answers, pod, slot, strategy)
-            self._dispel(answers, pod, shape, slots[judged])
+            way, label = self._way[slots], self._label[slots]
+            judged = np.ones(len(slots), np.bool_)
+            ruled = self._ruled > 0 or (len(slots) > 0 and int(slots.min()) == UNHEARD)
+            if ruled:
+                heard = slots != UNHEARD
+                judged = heard & (way <= Way.DOUBT)
+                label = np.where(heard, label, np.int16(0))
+            self._answer(answers, pod, shape, slots, judged, strategy, scored=scored)
             fate = np.where(judged, answers.fate[slots], np.int8(Fate.UNDECIDED))
+            admitted = fate == Fate.ADMITTED
             return Told(
                 slots=slots,
-                way=self._way[slots],
-                label=np.where(heard, self._label[slots], np.int16(0)),
+                way=way,
+                label=label,
+                ruled=ruled,
                 fate=fate,
                 why=np.where(fate == Fate.REFUSED, answers.why[slots], np.int16(NO_REASON)),
-                score=np.where(fate == Fate.ADMITTED, np.maximum(answers.score[slots], 0), np.int8(0)),
+                score=np.where(admitted, np.maximum(answers.score[slots], 0), np.int8(0)),
                 reasons=answers.reasons,
-                seen=answers.seen[slots],
-                notes=answers.notes,
-                ample=self._ample(slots, heard & (fate == Fate.ADMITTED), pod, answers, crowd, strategy),
-                twins=len(asked),
+                answers=answers,
+                ample=self._ample(slots, admitted, pod, answers, crowd, strategy),
+                members=self._members,
+                twins=self._twins,
             )
 
+    def _answer(
+        self,
+        answers: Answers,
+        pod: Pod,
+        shape: Shape,
+        slots: Ints,
+        judged: Bools,
+        strategy: Strategy,
+        *,
+        scored: bool,
+    ) -> None:
+        """Brings the answers of some nodes up to date."""
+        self._twins = 0
+        if (self._changed > answers.seen).any():  # all nodes together are quicker looked through than those asked about
+            stale = slots[judged & (self._changed[slots] > answers.seen[slots])]
+            if len(stale):
+                self._judge(answers, pod, stale, strategy)
+        fate = answers.fate[slots]
+        undecided = judged & (fate == Fate.UNDECIDED)
+        if scored:
+            undecided |= judged & (fate == Fate.ADMITTED) & (answers.score[slots] == NO_SCORE)
+        asked = slots[undecided].tolist()
+        self._twins = len(asked)
+        for slot in asked:
+            self._ask_twin(answers, pod, slot, strategy)
+        if self._doubtful:
+            self._dispel(answers, pod, shape, slots[judged])
+
     def _slots_named(self, names: Sequence[str]) -> Ints:
+        """
+        The slots of names. Thousands of names are told apart again in each question, so lists of them are remembered:
+        what filter let through is what prioritize is asked about, and to compare is quicker than to look up.
+        """
+        for known, slots in self._lists:
+            if known == names:
+                return slots
         if len(names) > 1:
             try:
                 return np.array(itemgetter(*names)(self._slots), np.int64)
             except KeyError:
                 pass
         return np.array([self._slots.get(name, UNHEARD) for name in names], np.int64)
+
+    def remember(self, names: Sequence[str], slots: Ints, members: int) -> None:
+        """Remembers a list of names that may be asked about soon, as of a membership of the fleet."""
+        with self._lock:
+            if members == self._members and len(names) > 1:
+                self._lists.append((names, slots))
 
     def _remembered(self, shape: Shape, strategy: Strategy) -> Answers:
         key = shape, strategy

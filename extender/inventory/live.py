@@ -133,6 +133,10 @@ class Inventory:
             fits[place] = judgement.fits
         return Survey(names, told, fits, self._footings.known, judgements)
 
+    def expect(self, survey: Survey) -> None:
+        """Takes note that the nodes that a survey let through may be asked about next, in the same order."""
+        self._fleet.remember(survey.passed, survey.told.slots[survey.fits], survey.told.members)
+
     def count_nodes(self) -> Mapping[str, int]:
         """Returns how many nodes are known how well."""
         found = Counter(node.knowledge for node in list(self._nodes.values()))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import compress
 
 import numpy as np
@@ -65,7 +66,7 @@ def entry(node: Node, rules: Rules, label: int) -> Entry:
     return Entry(Way.DOUBT if node.outlook.courses else Way.LAW, node.snapshot, label, about=node.outlook)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Survey:
     """Whether each node is let through for a pod, and on what ground; nodes are in the order of the question."""
 
@@ -78,6 +79,7 @@ class Survey:
     alone: Mapping[int, Judgement] = field(default_factory=dict)
     """Place to judgement, of nodes that were judged by themselves."""
 
+    @cached_property
     def passed(self) -> list[str]:
         """Names of the nodes that are let through."""
         return list(compress(self.names, self.fits.tolist()))
@@ -89,7 +91,9 @@ class Survey:
 
 def fits_by(told: Told, rules: Rules) -> Bools:
     """Says which nodes are let through, before anything else is considered."""
-    heard = told.slots != UNHEARD
-    fits: Bools = (told.fate == Fate.ADMITTED) | (heard & (told.way == Way.PASSES))
-    fits |= ~heard & (rules.unknown_nodes is UnknownNodes.PASS)
+    fits: Bools = told.fate == Fate.ADMITTED
+    if told.ruled:
+        heard = told.slots != UNHEARD
+        fits |= heard & (told.way == Way.PASSES)
+        fits |= ~heard & (rules.unknown_nodes is UnknownNodes.PASS)
     return fits

@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
+import orjson
+
 from extender.model.pod import Pod
 from extender.wire import fields
 from extender.wire.fields import WireError
@@ -113,9 +115,18 @@ def filter_error(sentence: str) -> Json:
     }
 
 
-def priorities(scores: Mapping[str, int]) -> list[Json]:
-    """Writes a HostPriorityList."""
-    return [{"Host": name, "Score": score} for name, score in scores.items()]
+def priorities(by_score: Mapping[int, Sequence[str]]) -> bytes:
+    """Writes a HostPriorityList, score by score; as text, because it is long and made of a few pieces only."""
+    parts = [_hosts(names, score) for score, names in by_score.items() if names]
+    return f"[{','.join(parts)}]".encode()
+
+
+def _hosts(names: Sequence[str], score: int) -> str:
+    together = "".join(names)
+    if together.isascii() and together.isprintable() and not {'"', "\\"} & set(together):
+        between = f'","Score":{score}}},{{"Host":"'
+        return f'{{"Host":"{between.join(names)}","Score":{score}}}'
+    return ",".join(orjson.dumps({"Host": name, "Score": score}).decode() for name in names)
 
 
 def binding_result(error: str = "") -> Json:
@@ -142,9 +153,12 @@ def _any_case(value: object, field: str) -> Mapping[str, object]:
 
 def _names(listed: Sequence[object]) -> Sequence[str]:
     """Reads names of nodes, thousands of them in each question."""
-    if set(map(type, listed)) <= {str}:
-        return cast("Sequence[str]", listed)
-    return [fields.text(name, "NodeNames") for name in listed]
+    names = cast("Sequence[str]", listed)
+    try:
+        "".join(names)  # the quickest way to tell that all are texts
+    except TypeError:
+        return [fields.text(name, "NodeNames") for name in listed]
+    return names
 
 
 def _node_name(node: object) -> str:

@@ -6,6 +6,8 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from extender.wire import scheduler
 from extender.wire.fields import WireError
@@ -113,6 +115,15 @@ def test_a_binding_needs_all_its_parts(missing: str) -> None:
 
 def test_scores_are_a_bare_array() -> None:
     """Prioritize answers an array of hosts and whole numbers, nothing around it."""
-    assert json.loads('[{"Host": "a", "Score": 7}, {"Host": "b", "Score": 0}]') == scheduler.priorities(
-        {"a": 7, "b": 0}
-    )
+    expected = [{"Host": "a", "Score": 7}, {"Host": "c", "Score": 7}, {"Host": "b", "Score": 0}]
+
+    assert expected == json.loads(scheduler.priorities({7: ["a", "c"], 3: [], 0: ["b"]}))
+    assert [] == json.loads(scheduler.priorities({}))
+
+
+@given(st.dictionaries(st.integers(0, 10), st.lists(st.text(max_size=8), max_size=4)))
+def test_any_name_survives_in_a_list_of_scores(by_score: dict[int, list[str]]) -> None:
+    """Names with quotes, control characters or no ASCII at all come out as they went in."""
+    expected = [{"Host": name, "Score": score} for score, names in by_score.items() for name in names]
+
+    assert expected == json.loads(scheduler.priorities(by_score))
