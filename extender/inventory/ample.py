@@ -66,19 +66,6 @@ def for_all(ground: Snapshot, courses: Sequence[Course], asker: Course) -> bool:
     return _fit(ground.rooms, before) and _fit(later, after)
 
 
-def pins(ground: Snapshot, pod: Pod, shape: Shape) -> bool:
-    """Says whether a node's kubelet gives a pod that it admits something of its own."""
-    kubelet = ground.kubelet
-    scope = kubelet.scope or Scope.CONTAINER
-    units = _units_of(_Asked(shape, kubelet.gates, kubelet.version, scope, pod))
-    return any(
-        (kubelet.cpu is not None and unit.cpus)
-        or (kubelet.memory is not None and unit.memory)
-        or any(name in ground.state.device.reported for name, amount in unit.devices.items() if amount)
-        for unit in units.each
-    )
-
-
 def _fit(rooms: Sequence[Room], units: Units) -> bool:
     """Says whether each unit has a zone with enough for it and for all other units together."""
     everything: dict[str, int] = {}

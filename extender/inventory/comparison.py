@@ -57,13 +57,17 @@ def compare(before: Node, after: Node) -> list[Placement]:
         return []
     if before.owner != after.owner or not (old.exact and new.exact):
         return []
-    fresh = [uid for uid in new.state.active if uid not in old.state.active and uid in after.held]
+    fresh = [uid for uid, held in after.held.items() if held.reported and not _was_reported(before, uid)]
     if not fresh:
         return []
     expected, found = before.snapshot.state, new.state
     unlike = [uid for uid in fresh if place(expected, after.held[uid].pod) != place(found, after.held[uid].pod)]
     outcome = _explained(before, after, fresh) if unlike else Outcome.EQUAL
     return [Placement(after.held[uid].pod, outcome if uid in unlike else Outcome.EQUAL) for uid in fresh]
+
+
+def _was_reported(node: Node, uid: str) -> bool:
+    return uid in node.held and node.held[uid].reported
 
 
 def place(state: NodeState, pod: Pod) -> Hashable:
@@ -101,7 +105,8 @@ def _explained(before: Node, after: Node, fresh: Iterable[str]) -> Outcome:
     assert after.report is not None
     found = after.report.state
     courses = list(_courses(before, after))
-    if any(uid not in after.held for uid in found.active if uid not in before.ground.state.active):
+    strangers = any(uid not in after.held for uid in found.active if uid not in before.ground.state.active)
+    if strangers or any(held.late for held in before.held.values()):
         return Outcome.UNTOLD
     actors = [Actor(course, course.pod.uid, course.pod) for course in courses]
     history = History(before.ground.kubelet, before.ground.state, frozenset(actor.uid for actor in actors))

@@ -9,9 +9,9 @@ happened, while pods that are bound and not reported may have come before or aft
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 
 from extender.fleet import Snapshot
-from extender.inventory.ample import pins
 from extender.inventory.course import Course, Stage, may_start
 from extender.inventory.ground import Ground
 from extender.inventory.node import Held, Node, in_report
@@ -22,19 +22,41 @@ from extender.model.report import Missing, Report
 ABSENT, ADMITTED, STARTED, GONE = Stage
 
 
-def looked_out(ground: Ground, node: Node, report: Report) -> tuple[Outlook, Snapshot]:
+@dataclass(frozen=True, slots=True)
+class View:
+    """What is made of all that is known of a node."""
+
+    ground: Ground
+    """To stand on the next time as well, as long as the report stands."""
+    outlook: Outlook
+    """What may become of the node."""
+    likely: Snapshot
+    """The node if pods come in the order in which we learned of them."""
+    there: frozenset[str]
+    """Uids of the pods that the report counts."""
+
+
+def looked_out(report_ground: Ground, node: Node, report: Report) -> View:
     """
-    Returns what may become of a node, and the node if pods come in the order in which we learned of them.
+    Returns what may become of a node.
 
     Args:
-        ground: of the report.
+        report_ground: of the report's state as it is.
         node: what is known of the node.
         report: its report.
 
     Raises:
         KubeletCrash: the kubelet would not survive a pod that is bound to it.
     """
-    arriving = {uid: held for uid, held in node.held.items() if not _is_there(ground, report, uid, held)}
+    seen = {uid for uid, held in node.held.items() if in_report(report, uid, held)}
+    half = _half_admitted(report_ground, node, report, seen)
+    ground, there = report_ground.without(half), frozenset(seen.difference(half))
+    outlook, likely = _looked_out(ground, node, report, there)
+    return View(report_ground, outlook, likely, there)
+
+
+def _looked_out(ground: Ground, node: Node, report: Report, there: Collection[str]) -> tuple[Outlook, Snapshot]:
+    arriving = {uid: held for uid, held in node.held.items() if uid not in there}
     arrivals = [_arrival(ground, held) for held in arriving.values()]
     residents = list(_residents(ground, node, report, arriving.keys()))
     certain = [(course.pod, stage) for course in residents for stage in course.now if len(course.now) == 1]
@@ -47,23 +69,17 @@ def looked_out(ground: Ground, node: Node, report: Report) -> tuple[Outlook, Sna
     return Outlook(ground, [*residents, *arrivals]), likely
 
 
-def _is_there(ground: Ground, report: Report, uid: str, held: Held) -> bool:
+def _half_admitted(ground: Ground, node: Node, report: Report, seen: Collection[str]) -> tuple[str, ...]:
     """
-    Whether the report's state counts a pod.
+    The pods of a report that do not hold all that their kubelet gives them.
 
-    A kubelet that has lost its checkpoints admits its pods anew: until then they hold nothing, but they will.
+    A report may be of a moment in the middle of an admission: the CPU manager has written its file, the memory manager
+    has not. And a kubelet that has lost its checkpoints admits its pods anew, which until then hold nothing.
     """
-    if not in_report(report, uid, held):
-        return False
-    if held.over is not None or not report.exact or _holds(ground, uid):
-        return True
-    return not pins(ground.snapshot, held.pod, held.shape)
-
-
-def _holds(ground: Ground, uid: str) -> bool:
-    cpu, memory, device = ground.state.cpu, ground.state.memory, ground.state.device
-    tables = cpu.entries, cpu.pod_entries, memory.entries, memory.pod_entries, device.entries
-    return any(uid in table for table in tables)
+    if not report.exact:
+        return ()
+    held = {uid: node.held[uid] for uid in seen if node.held[uid].over is None}
+    return tuple(uid for uid, one in held.items() if not ground.has_all(one.pod, one.shape))
 
 
 def _residents(ground: Ground, node: Node, report: Report, arriving: Collection[str]) -> Iterator[Course]:

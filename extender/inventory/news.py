@@ -61,9 +61,7 @@ def reported(node: Node, report: Report, now: float, age: float, owner: str = ""
         pruned = _pruned(same, now)
         return same if pruned is same else _settled(pruned)
     held = {
-        uid: replace(
-            one, included=one.seen.started and one.over is None, reported=one.reported or uid in report.state.active
-        )
+        uid: replace(one, included=one.seen.started and one.over is None, reported=one.reported and old is not None)
         for uid, one in node.held.items()
     }
     return _settled(_pruned(replace(fresh, held=held, kubelet=_kubelet(node, report)), now))
@@ -91,7 +89,8 @@ def observed(node: Node, seen: ObservedPod, now: float, *, passed: bool = False)
     if before is not None and before.shape == shape:
         held = replace(before, seen=seen, until=None)
     else:
-        held = Held(seen, shape, passed=passed or (before is not None and before.passed))
+        late = before is None and seen.admitted
+        held = Held(seen, shape, late=late, passed=passed or (before is not None and before.passed))
     if seen.terminal:
         held = replace(held, over=now)
     return _settled(_pruned(replace(node, held={**node.held, seen.pod.uid: held}), now))
@@ -167,13 +166,20 @@ def _settled(node: Node) -> Node:
         kubelet = node.kubelet or admission.start(report.machine, report.configuration, report.version)
         ground = node.ground
         if ground is None or ground.kubelet is not kubelet or ground.state is not report.state:
-            ground = Ground(kubelet, report.state)
-        outlook, snapshot = looked_out(ground, node, report)
+            outlines = ground.outlines if ground is not None and ground.kubelet is kubelet else None
+            ground = Ground(kubelet, report.state, outlines)
+        view = looked_out(ground, node, report)
     except StartError as error:
         return replace(_blind(node), kubelet=None, fault=f"its kubelet would not start: {error}")
     except KubeletCrash as crash:
         return replace(_blind(node), fault=f"its kubelet would crash or hang on a pod bound to it: {crash}")
-    return replace(node, kubelet=kubelet, ground=ground, snapshot=snapshot, outlook=outlook, fault="")
+    held = {
+        uid: replace(one, reported=True) if uid in view.there and not one.reported else one
+        for uid, one in node.held.items()
+    }
+    return replace(
+        node, held=held, kubelet=kubelet, ground=view.ground, snapshot=view.likely, outlook=view.outlook, fault=""
+    )
 
 
 def _blind(node: Node) -> Node:

@@ -42,6 +42,8 @@ class Held:
     """It ran before the last change of the report, which therefore counts it even if it tells no uids."""
     reported: bool = False
     """A report had it once."""
+    late: bool = False
+    """It had been admitted when we first heard of it, and who had been there before it we do not know."""
     passed: bool = False
     """We let it through to this node."""
     over: float | None = None
