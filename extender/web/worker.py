@@ -84,6 +84,8 @@ def serve(connection: Connection, limits: Limits) -> None:
 def main() -> None:
     """Serves on the socket whose number is the first argument, within the limits that the second one tells."""
     os.nice(LOW_PRIORITY)
+    if hasattr(os, "SCHED_BATCH"):
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))  # never in place of one who was just woken
     gc.set_threshold(*COLLECT_SELDOM)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt at the keyboard is for the extender to handle
     end = socket.socket(fileno=int(sys.argv[1]))

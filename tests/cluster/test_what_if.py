@@ -7,7 +7,8 @@ Four kubelets of different policies and scopes, each with a pod that was there b
 import copy
 import json
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +27,14 @@ from lab.waiting import eventually
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 
 SECONDS = 120
-STATIC = {
+STATIC: Mapping[str, Any] = {
     "cpuManagerPolicy": "static",
     "reservedSystemCPUs": "0,16",
     "memoryManagerPolicy": "Static",
     "systemReserved": {"memory": "1Gi"},
     "featureGates": {"PodLevelResources": True, "PodLevelResourceManagers": True},
 }
-SETTINGS = {
+SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "single-pod": {"topologyManagerPolicy": "single-numa-node", "topologyManagerScope": "pod"},
     "single-container": {"topologyManagerPolicy": "single-numa-node", "topologyManagerScope": "container"},
     "restricted-cores": {
@@ -60,7 +61,7 @@ ASKED: Mapping[str, Object] = {
 @pytest.fixture(scope="module")
 def nodes(control_plane: ControlPlane, product: Product) -> Iterator[list[Kubelet]]:
     """The kubelets, and an exporter for each."""
-    kubelets = [Kubelet(control_plane, name, machine(), STATIC | changes) for name, changes in SETTINGS.items()]
+    kubelets = [Kubelet(control_plane, name, machine(), {**STATIC, **changes}) for name, changes in SETTINGS.items()]
     exporters = [product.exporter(kubelet) for kubelet in kubelets]
     try:
         start_all(kubelets)
@@ -100,7 +101,7 @@ def url(product: Product, nodes: Sequence[Kubelet], pods: Picture, api: Api, nam
 
 def is_exact(node: Mapping[str, Any]) -> bool:
     """Whether a node's report is exact and has its first pod."""
-    return node["knowledge"] == "exact" and node["pods"] >= 1
+    return bool(node["knowledge"] == "exact" and node["pods"] >= 1)
 
 
 def running(objects: Mapping[Key, Object]) -> list[Object]:
@@ -152,11 +153,7 @@ def test_capacity_is_what_the_kubelets_then_admit(
             break
         created = api.create_pods(copy_of(asked, f"copy-{number}-{name}", name, namespace) for name in sorted(open_))
         keys = {(namespace, item["metadata"]["name"]): item["spec"]["nodeName"] for item in created}
-        pods.wait(
-            f"copies {number} to settle",
-            SECONDS,
-            lambda objects, keys=keys: all(ended(objects.get(key)) for key in keys),
-        )
+        pods.wait(f"copies {number} to settle", SECONDS, partial(all_ended, keys))
         for key, name in keys.items():
             if phase(pods.objects[key]) == "Failed":
                 open_.remove(name)
@@ -175,6 +172,11 @@ def copy_of(asked: Object, name: str, node: str, namespace: str) -> Object:
     body["metadata"] = {"name": name, "namespace": namespace}
     body["spec"]["nodeName"] = node
     return body
+
+
+def all_ended(keys: Collection[Key], objects: Mapping[Key, Object]) -> bool:
+    """Whether kubelets have decided on all of these pods."""
+    return all(ended(objects.get(key)) for key in keys)
 
 
 def ended(item: Object | None) -> bool:

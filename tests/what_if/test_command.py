@@ -14,6 +14,7 @@ import yaml
 from click.testing import CliRunner, Result
 
 from extender.ask import completion
+from extender.ask.command import kubectl_numa
 from extender.cli import main
 from extender.samples import sample
 
@@ -187,6 +188,16 @@ def test_a_cluster_that_cannot_be_reached_is_said_to(tmp_path: Path) -> None:
 
     assert 2 == failed.exit_code
     assert "no way to the API server" in failed.stderr
+
+
+def test_as_a_plugin_of_kubectl_it_asks_the_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``kubectl numa`` asks the cluster that kubectl would ask, without being told to."""
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "config"))
+    monkeypatch.setattr("sys.argv", ["kubectl-numa", "nodes"])
+
+    with pytest.raises(SystemExit) as ended:
+        kubectl_numa()
+    assert 2 == ended.value.code
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
