@@ -130,7 +130,7 @@ def _question() -> object:
 
 def _filter(world: World, question: object) -> object:
     args = scheduler.args_from_json(question)
-    survey = verbs.filter_nodes(world.inventory, args.pod, args.names, world.clock())
+    survey = verbs.filter_nodes(world.inventory, args.pod, args.names, world.clock(), scheduler=args.scheduler)
     passed = survey.passed
     refused = verbs.refusals(world.inventory, args.pod, survey)
     _count(world.metrics, survey)

@@ -20,11 +20,11 @@ from extender.feeds import NodeReader, PodReader, ReportReader
 from extender.fleet import Snapshot, placement_score, shape_of
 from extender.inventory.live import Inventory
 from extender.inventory.node import Node
+from extender.inventory.totals import Allocatable, allocatable, overfull, requested, together
 from extender.kube import Watch, connect
 from extender.kubelet import admission
 from extender.metrics import Metrics
 from extender.model.pod import Pod
-from extender.what_if.totals import Allocatable, allocatable, overfull, requested, together
 from extender.wire.nrt import report_from_nrt
 from extender.wire.pod import pod_from_json
 
