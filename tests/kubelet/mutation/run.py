@@ -28,7 +28,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import click
 
@@ -160,6 +160,8 @@ class Run:
     limit: float
     """Seconds until a mutant counts as endless."""
     tests: Sequence[str]
+    survivors: IO[str]
+    """Where the names of those that live are written as they are found."""
     recent: defaultdict[str, deque[int]] = field(default_factory=lambda: defaultdict(lambda: deque(maxlen=RECENT)))
     fates: dict[str, Fate] = field(default_factory=dict)
 
@@ -200,7 +202,10 @@ class Run:
         os._exit(ORDER.index(Fate.BY_TESTS if self.tests and not tests_pass(self.tests) else Fate.ALIVE))
 
     def _note(self, name: str, code: int, by: bytes) -> None:
-        self.fates[name] = ORDER[code] if 0 <= code < len(ORDER) else Fate.ENDLESS
+        fate = self.fates[name] = ORDER[code] if 0 <= code < len(ORDER) else Fate.ENDLESS
+        if fate is Fate.ALIVE:
+            self.survivors.write(f"{name}\n")
+            self.survivors.flush()
         if by:
             known = self.recent[function_of(name)]
             if int(by) in known:
@@ -272,9 +277,11 @@ def main(only: str, cases: int, workers: int, *, ask_tests: bool) -> None:
     click.echo(f"{len(golden.cases)} golden cases in {took:.1f} s")
     names = [name for name in mutants.switches if fnmatch(name, only)]
     tests = [str(ROOT / "tests" / "kubelet" / test) for test in UNIT_TESTS] if ask_tests else []
-    run = Run(golden, 60 + 12 * took, [test for test in tests if Path(test).exists()])
+    tests = [test for test in tests if Path(test).exists()]
     gc.freeze()
-    run.go(mutants, names, workers)
+    with (WORK / "survivors.txt").open("w") as survivors:
+        run = Run(golden, 60 + 12 * took, tests, survivors)
+        run.go(mutants, names, workers)
     alive = [name for name, fate in run.fates.items() if fate is Fate.ALIVE]
     (WORK / "survivors.diff").write_text("\n".join(diffs(mutants, alive)))
     counts = Counter(run.fates.values())
