@@ -123,7 +123,7 @@ def priorities(by_score: Mapping[int, Sequence[str]]) -> bytes:
 
 def _hosts(names: Sequence[str], score: int) -> str:
     together = "".join(names)
-    if together.isascii() and together.isprintable() and not {'"', "\\"} & set(together):
+    if len(orjson.dumps(together)) == len(together) + len('""'):  # nothing in it needs more than itself
         between = f'","Score":{score}}},{{"Host":"'
         return f'{{"Host":"{between.join(names)}","Score":{score}}}'
     return ",".join(orjson.dumps({"Host": name, "Score": score}).decode() for name in names)
