@@ -20,7 +20,7 @@ from extender.wire.scheduler import Binding
 
 AMOUNTS = {"requests": {"cpu": "6", "memory": "12Gi"}, "limits": {"cpu": "6", "memory": "12Gi"}}
 BUDGET = {"requests": {"cpu": "8", "memory": "16Gi"}, "limits": {"cpu": "8", "memory": "16Gi"}}
-POD = {
+POD: dict[str, Any] = {
     "metadata": {"name": "c", "namespace": "default", "uid": "uid-c"},
     "spec": {
         "resources": BUDGET,

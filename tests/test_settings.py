@@ -38,10 +38,14 @@ def test_a_file_changes_what_it_names(tmp_path: Path, monkeypatch: pytest.Monkey
     ("document", "sentence"),
     [
         pytest.param(
-            [1], "the file must be a mapping with keys listen, inventory, rules, whatIf, log, not [1]", id="a list"
+            [1],
+            "the file must be a mapping with keys listen, tls, health, inventory, rules, whatIf, log, not [1]",
+            id="a list",
         ),
         pytest.param(
-            {"port": 1}, "port is not a setting; allowed here: listen, inventory, rules, whatIf, log", id="no section"
+            {"port": 1},
+            "port is not a setting; allowed here: listen, tls, health, inventory, rules, whatIf, log",
+            id="no section",
         ),
         pytest.param(
             {"log": {"colour": "red"}}, "log.colour is not a setting; allowed here: format, level", id="unknown key"
