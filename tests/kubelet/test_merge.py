@@ -180,7 +180,7 @@ def test_order_of_lists_changes_nothing(data: st.DataObject) -> None:
     assert manager.merge(lists) == manager.merge(shuffled)
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(st.data())
 def test_where_distances_are_missing_the_walk_is_walked(data: st.DataObject) -> None:
     """On full rows the twin's own walk, meant for short ones, finds what the closed form finds."""
