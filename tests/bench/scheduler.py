@@ -21,7 +21,7 @@ from typing import Any, Self
 import urllib3
 from prometheus_client.parser import text_string_to_metric_families
 
-from bench.figures import Figures
+from bench.figures import Figures, MissingError
 from bench.nodes import NODES, Node, Object, cluster, pod
 from bench.serving import GTHREAD, gunicorn
 
@@ -32,7 +32,7 @@ from lab.process import Process
 from lab.product import Product
 from lab.scheduler import scheduler
 from lab.waiting import eventually
-from lab.workspace import REPOSITORY, Workspace
+from lab.workspace import REPOSITORY, Workspace, missing_binaries
 
 CONFIGURATION = REPOSITORY / "config" / "scheduler.yaml"
 PROFILE = "numa-scheduler"
@@ -98,8 +98,16 @@ class Lab:
         self.workspace.close(keep=False)
 
 
-def measure(count_nodes: int, count_pods: int, variants: Sequence[Variant]) -> Figures:
-    """Measures each variant once."""
+def measure(count_nodes: int, count_pods: int, names: Sequence[str]) -> Figures:
+    """
+    Measures each variant once, or those whose name contains one of the names.
+
+    Raises:
+        MissingError: the lab's programs are not there.
+    """
+    if missing_binaries():
+        raise MissingError("the lab is not built: tests/cluster/build.sh builds it")
+    variants = [one for one in VARIANTS if not names or any(name in one.name for name in names)]
     lab = Lab(list(cluster(count_nodes, most_pods=0)))
     try:
         rows = [_measured(lab, variant, count_pods) for variant in variants]

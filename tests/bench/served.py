@@ -22,4 +22,6 @@ def serve() -> Flask:
     reader = ReportReader(inventory, metrics, live=False)
     for one in cluster(int(os.environ["NODES"])):
         reader.put(one.topology)
-    return create_app(Settings(), World(inventory, metrics))
+    app = create_app(Settings(), World(inventory, metrics))
+    app.extensions["what-if"].warm_up()
+    return app
