@@ -21,6 +21,8 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from extender import verbs
+from extender.doors import doors
+from extender.entrance import STOPPING, guarded, named
 from extender.inventory.judgement import Judgement
 from extender.inventory.survey import Survey
 from extender.kube import KubeError
@@ -44,6 +46,7 @@ def create_app(settings: Settings, world: World) -> Flask:
     """Returns the app; nothing is started."""
     app = Flask("extender")
     app.config["MAX_CONTENT_LENGTH"] = settings.listen.max_body_bytes
+    app.extensions["metrics"] = world.metrics
     world.metrics.show_nodes(world.inventory.count_nodes)
     world.metrics.show_pods(world.inventory.count_pods)
 
@@ -71,7 +74,7 @@ def create_app(settings: Settings, world: World) -> Flask:
 
     @app.get("/readyz")
     def readyz() -> tuple[str, int]:
-        missing = world.missing()
+        missing = "the extender is about to end" if request.environ.get(STOPPING) else world.missing()
         return (f"{missing}\n", 503) if missing else ("ok\n", 200)
 
     @app.get("/metrics")
@@ -82,7 +85,7 @@ def create_app(settings: Settings, world: World) -> Flask:
         limits = Limits(settings.what_if.seconds, settings.what_if.max_body_bytes)
         background = app.extensions["what-if"] = Background(world.inventory.all_nodes, limits)
         app.register_blueprint(pages(background, limits, world.missing))
-
+    app.wsgi_app = named(guarded(app.wsgi_app, doors(settings)))  # type: ignore[assignment, method-assign]
     return app
 
 

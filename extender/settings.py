@@ -15,7 +15,7 @@ from pathlib import Path
 from extender import settings_file
 from extender.inventory.rules import Rules
 from extender.score import Strategy
-from extender.settings_file import Log, bounded
+from extender.settings_file import Log, SettingsError, bounded
 
 VARIABLE = "NUMA_EXTENDER_CONFIG"
 """Environment variable that names the settings file for a program started by gunicorn."""
@@ -33,17 +33,49 @@ class Listen:
     """The HTTP server."""
 
     address: str = "127.0.0.1"
-    """Address to listen on. It is plain HTTP: loopback, unless something else protects the way."""
+    """Address to listen on; empty is that of the environment's POD_IP, else loopback."""
     port: int = bounded(8099, 1, 65_535)
     """TCP port."""
+    plain_http: bool = False
+    """Whether plain HTTP may be spoken on other addresses than loopback."""
     threads: int = bounded(8, 1, 256)
     """Requests answered at the same time."""
+    connections: int = bounded(512, 16, 65_536)
+    """Connections held at the same time; more wait to be taken in."""
+    request_seconds: int = bounded(10, 1, 600)
+    """A request must have arrived as a whole within this time, and its answer must have been taken."""
     keep_alive_seconds: int = bounded(120, 91, 3600)
     """How long an idle connection stays open; the scheduler keeps its own for 90 s and does not retry a POST."""
+    drain_seconds: int = bounded(0, 0, 300)
+    """How long a stop goes on taking requests, no longer ready, so that callers can turn elsewhere."""
     graceful_seconds: int = bounded(20, 1, 600)
     """How long a stop waits for requests under way."""
     max_body_bytes: int = bounded(64 * 2**20, 2**16, 2**30)
     """Largest request body; with nodeCacheCapable false the scheduler sends whole nodes, about 9 kB each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """HTTPS with certificates on both sides; the files are read anew when they change."""
+
+    certificate_file: str = ""
+    """The server's certificate, with its chain, in PEM; empty is plain HTTP."""
+    key_file: str = ""
+    """Its key, in PEM."""
+    client_ca_file: str = ""
+    """The authorities, in PEM, that must have signed the certificate of whoever calls."""
+    client_names: str = ""
+    """Common names or DNS names, with commas between them, of which a caller must have one; empty lets in all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """/healthz, /readyz and /metrics, where they have a door of their own: plain HTTP."""
+
+    address: str = ""
+    """Address to listen on; empty is that of the environment's POD_IP, else loopback."""
+    port: int = bounded(0, 0, 65_535)
+    """TCP port; 0 has them answered where the verbs are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +110,10 @@ class WhatIf:
 
     enabled: bool = True
     """Whether they are answered; if not, their paths are not there."""
+    address: str = "127.0.0.1"
+    """Of a port of their own: address to listen on; other than loopback it takes section tls."""
+    port: int = bounded(0, 0, 65_535)
+    """TCP port; 0 has them answered where the verbs are."""
     seconds: int = bounded(10, 1, 600)
     """How long one question may be computed."""
     max_body_bytes: int = bounded(2**20, 2**12, 2**26)
@@ -94,6 +130,8 @@ class Settings:
     """
 
     listen: Listen = field(default_factory=Listen)
+    tls: Tls = field(default_factory=Tls)
+    health: Health = field(default_factory=Health)
     inventory: Inventory = field(default_factory=Inventory)
     rules: Rules = field(default_factory=Rules)
     scoring: Scoring = field(default_factory=Scoring)
@@ -102,6 +140,9 @@ class Settings:
 
     def __post_init__(self) -> None:
         settings_file.check(self)
+        files = self.tls.certificate_file, self.tls.key_file, self.tls.client_ca_file
+        if any(files) and not all(files):
+            raise SettingsError("tls must name all of certificateFile, keyFile and clientCaFile, or none of them")
 
 
 def load(path: str | Path | None = None) -> Settings:

@@ -39,12 +39,12 @@ def test_a_file_changes_what_it_names(tmp_path: Path, monkeypatch: pytest.Monkey
     [
         pytest.param(
             [1],
-            "the file must be a mapping with keys listen, inventory, rules, scoring, whatIf, log, not [1]",
+            "the file must be a mapping with keys listen, tls, health, inventory, rules, scoring, whatIf, log, not [1]",
             id="a list",
         ),
         pytest.param(
             {"port": 1},
-            "port is not a setting; allowed here: listen, inventory, rules, scoring, whatIf, log",
+            "port is not a setting; allowed here: listen, tls, health, inventory, rules, scoring, whatIf, log",
             id="no section",
         ),
         pytest.param(

@@ -3,8 +3,8 @@ Mutates the twin and holds every mutant against the golden verdicts: ``python -m
 
 mutmut's mutators write the mutants; all of a module's live in one file, and a table per function says which one is
 called. Here the twin is imported once with all of them, and each mutant gets a fork of this process in which it is
-switched on: a tenth of a second for one that is killed, instead of a start of pytest. Cases that killed a mutant are
-asked first about the next mutant of the same function. What the golden verdicts let live, the unit tests of the twin
+switched on: a tenth of a second for one that is killed, instead of a start of pytest. It is asked the cases that come by
+its function, first of all those that killed other mutants of it. What the golden verdicts let live, the unit tests of the twin
 see next, because verdicts in JSON do not show everything that the twin tells.
 
 Survivors are written to build/mutation/survivors.diff. Mutants of what runs at import are not tested: their values are
@@ -28,7 +28,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import click
 
@@ -37,8 +37,13 @@ ROOT = HERE.parents[2]
 WORK = ROOT / "build" / "mutation"
 NOT_MUTATED = {"__init__.py", "gate_table.py"}
 """Nothing but tables."""
-UNIT_TESTS = ("test_recorded.py", "test_cpu_assignment.py", "test_merge.py", "test_devices_that_change.py",
-              "test_told.py", "test_kubelet.py")  # fmt: skip
+UNIT_TESTS = ("test_recorded.py", "test_devices_that_change.py", "test_told.py", "test_gates.py")
+TESTS_OF = {
+    "extender.kubelet.cpu_assignment": ("test_cpu_assignment.py",),
+    "extender.kubelet.hints": ("test_merge.py",),
+    "extender.kubelet.topology_manager": ("test_merge.py",),
+}
+"""Unit tests that are about one module, and slow."""
 RECENT = 12
 """Cases that killed a mutant of a function are asked first about its next one; so many are remembered."""
 ORIGINAL = "_mutmut_orig"
@@ -63,11 +68,15 @@ class Switch:
     module: str
     mutants: dict[str, Callable[..., Any]]
     on: str = ORIGINAL
+    called: bool = False
+    cases: list[int] = field(default_factory=list)
+    """Numbers of the golden cases that come by."""
 
     def wrap(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Returns what stands in the function's place."""
 
         def call(*args: Any, **named: Any) -> Any:
+            self.called = True
             return self.mutants[self.on](*args, **named)
 
         call.__doc__, call.__name__ = function.__doc__, function.__name__
@@ -93,6 +102,19 @@ class Mutants:
 
     _later: list[Switch] = field(default_factory=list)
     """Their tables are filled after the decorator has been called."""
+
+    def wrong_cases(self, golden: Golden) -> list[int]:
+        """Returns the cases that the twin fails with every mutant off; notes which functions each case comes by."""
+        wrong = []
+        for number in range(len(golden.cases)):
+            for switch in self._later:
+                switch.called = False
+            if golden.differs(number):
+                wrong.append(number)
+            for switch in self._later:
+                if switch.called:
+                    switch.cases.append(number)
+        return wrong
 
     def name_all(self) -> None:
         """Takes down the mutants, once everything is imported."""
@@ -139,6 +161,7 @@ class Golden:
         self._difference, self._same_ending, self._twin = difference, endings.same_ending, judge.twin
         cases = [case for path in golden.files() for case in golden.read(path)]
         random.Random(1).shuffle(cases)
+        cases.sort(key=lambda case: len(case[1].get("verdicts", ())))  # those that end at the start are asked soonest
         self.cases = cases[:most]
 
     def differs(self, number: int) -> bool:
@@ -159,7 +182,9 @@ class Run:
     golden: Golden
     limit: float
     """Seconds until a mutant counts as endless."""
-    tests: Sequence[str]
+    ask_tests: bool
+    survivors: IO[str]
+    """Where the names of those that live are written as they are found."""
     recent: defaultdict[str, deque[int]] = field(default_factory=lambda: defaultdict(lambda: deque(maxlen=RECENT)))
     fates: dict[str, Fate] = field(default_factory=dict)
 
@@ -188,8 +213,7 @@ class Run:
         signal.signal(signal.SIGALRM, lambda *_: os._exit(ORDER.index(Fate.ENDLESS)))
         signal.setitimer(signal.ITIMER_REAL, self.limit)
         forget()
-        first = list(self.recent[function_of(name)])
-        for number in [*first, *range(len(self.golden.cases))]:
+        for number in [*self.recent[function_of(name)], *switch.cases]:
             try:
                 differs = self.golden.differs(number)
             except BaseException:  # noqa: BLE001 - whatever it is, it is no verdict
@@ -197,10 +221,14 @@ class Run:
             if differs:
                 os.write(told, str(number).encode())
                 os._exit(ORDER.index(Fate.KILLED))
-        os._exit(ORDER.index(Fate.BY_TESTS if self.tests and not tests_pass(self.tests) else Fate.ALIVE))
+        tests = [*UNIT_TESTS, *TESTS_OF.get(switch.module, ())] if self.ask_tests else []
+        os._exit(ORDER.index(Fate.BY_TESTS if tests and not tests_pass(tests) else Fate.ALIVE))
 
     def _note(self, name: str, code: int, by: bytes) -> None:
-        self.fates[name] = ORDER[code] if 0 <= code < len(ORDER) else Fate.ENDLESS
+        fate = self.fates[name] = ORDER[code] if 0 <= code < len(ORDER) else Fate.ENDLESS
+        if fate is Fate.ALIVE:
+            self.survivors.write(f"{name}\n")
+            self.survivors.flush()
         if by:
             known = self.recent[function_of(name)]
             if int(by) in known:
@@ -208,7 +236,7 @@ class Run:
             known.appendleft(int(by))
 
     def _tell(self, total: int) -> None:
-        if not sys.stderr.isatty() and len(self.fates) % 500:
+        if not sys.stderr.isatty() and len(self.fates) % 100:
             return
         counts = Counter(self.fates.values())
         told = ", ".join(f"{counts[fate]} {fate}" for fate in Fate)
@@ -234,7 +262,8 @@ def tests_pass(tests: Sequence[str]) -> bool:
     os.dup2(nothing, 2)
     os.chdir(ROOT)
     options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:randomly", "-p", "no:xdist", "--hypothesis-seed=1"]
-    return pytest.main([*options, *tests]) == pytest.ExitCode.OK
+    paths = [ROOT / "tests" / "kubelet" / test for test in tests]
+    return pytest.main([*options, *(str(path) for path in paths if path.exists())]) == pytest.ExitCode.OK
 
 
 def function_of(name: str) -> str:
@@ -265,16 +294,16 @@ def main(only: str, cases: int, workers: int, *, ask_tests: bool) -> None:
     mutants = load_mutants()
     golden = Golden(cases)
     started = time.monotonic()
-    wrong = [number for number in range(len(golden.cases)) if golden.differs(number)]
+    wrong = mutants.wrong_cases(golden)
     took = time.monotonic() - started
     if wrong:
         raise click.ClickException(f"the twin itself fails {len(wrong)} cases: there is nothing to test")
     click.echo(f"{len(golden.cases)} golden cases in {took:.1f} s")
     names = [name for name in mutants.switches if fnmatch(name, only)]
-    tests = [str(ROOT / "tests" / "kubelet" / test) for test in UNIT_TESTS] if ask_tests else []
-    run = Run(golden, 60 + 12 * took, [test for test in tests if Path(test).exists()])
     gc.freeze()
-    run.go(mutants, names, workers)
+    with (WORK / "survivors.txt").open("w") as survivors:
+        run = Run(golden, 60 + 12 * took, ask_tests, survivors)
+        run.go(mutants, names, workers)
     alive = [name for name, fate in run.fates.items() if fate is Fate.ALIVE]
     (WORK / "survivors.diff").write_text("\n".join(diffs(mutants, alive)))
     counts = Counter(run.fates.values())
