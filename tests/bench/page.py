@@ -11,7 +11,7 @@ import importlib
 import sys
 
 from bench.figures import Figures, MissingError, percentile
-from bench.serving import TESTS, gunicorn
+from bench.serving import TESTS, extender
 
 sys.path.append(str(TESTS / "browser"))
 
@@ -27,9 +27,7 @@ def measure(size: int, rounds: int) -> Figures:
     if browser.programs() is None:
         raise MissingError("there is no Chromium with its driver (Debian: chromium, chromium-driver)")
     first, again = [], []
-    with gunicorn(
-        "bench.served:serve()", "--config=python:extender.gunicorn_config", environment={"NODES": str(size)}
-    ) as (port, _):
+    with extender(nodes=size) as (port, _):
         url = f"http://127.0.0.1:{port}/"
         for _ in range(rounds):
             with browser.chromium() as page:

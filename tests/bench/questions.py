@@ -22,7 +22,7 @@ import orjson
 
 from bench.figures import Figures, percentile
 from bench.nodes import pod, question
-from bench.serving import TESTS, Client, gunicorn
+from bench.serving import TESTS, Client, extender
 from bench.verbs import FILTER
 
 CALM, BUSY, ASKED = "calm", "beside a busy process", "under what-if load"
@@ -40,9 +40,7 @@ def measure(size: int, rounds: int) -> Figures:
     names = [f"node-{number:05d}" for number in range(size)]
     times: dict[tuple[bool, str], list[float]] = {}
     answers: Counter[str] = Counter()
-    with gunicorn(
-        "bench.served:serve()", "--config=python:extender.gunicorn_config", environment={"NODES": str(size)}
-    ) as (port, _):
+    with extender(nodes=size) as (port, _):
         _call(http.client.HTTPConnection("127.0.0.1", port, timeout=120), "nodes", None)
         client = Client(port)
         for _, new in itertools.product(range(rounds), (False, True)):

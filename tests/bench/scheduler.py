@@ -19,11 +19,12 @@ from pathlib import Path
 from typing import Any, Self
 
 import urllib3
+import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from bench.figures import Figures, MissingError
 from bench.nodes import NODES, Node, Object, cluster, pod
-from bench.serving import GTHREAD, gunicorn
+from bench.serving import noop
 
 sys.path.append(str(Path(__file__).parent.parent / "cluster"))  # the lab
 
@@ -38,6 +39,8 @@ CONFIGURATION = REPOSITORY / "config" / "scheduler.yaml"
 PROFILE = "numa-scheduler"
 NAMESPACE = "bench"
 WORKERS = 16
+UNLIMITED = {"qps": 5000, "burst": 5000}
+"""By default a scheduler sends no more than 50 requests a second, and so binds no more pods, with or without extender."""
 BOUND_SECONDS = 600
 _numbers = count()
 
@@ -161,12 +164,14 @@ def _pod(name: str) -> Object:
 
 
 def _configuration(lab: Lab, variant: Variant) -> Path:
-    """The configuration that users take; only ours in bind mode has a bindVerb."""
-    if variant.extender == "bind":
-        return CONFIGURATION
-    path = lab.workspace.folder / f"without-bind-{variant.extender}.yaml"
-    lines = CONFIGURATION.read_text().splitlines(keepends=True)
-    path.write_text("".join(line for line in lines if not line.lstrip().startswith("bindVerb:")))
+    """The configuration that users take, without a limit on requests; only ours in bind mode has a bindVerb."""
+    document = yaml.safe_load(CONFIGURATION.read_text())
+    document["clientConnection"] |= UNLIMITED
+    if variant.extender != "bind":
+        for extender in document["extenders"]:
+            del extender["bindVerb"]
+    path = lab.workspace.folder / f"{variant.extender}.yaml"
+    path.write_text(yaml.safe_dump(document, sort_keys=False))
     return path
 
 
@@ -175,7 +180,7 @@ def _extender(lab: Lab, variant: Variant) -> Iterator[str | None]:
     if variant.extender == "none":
         yield None
     elif variant.extender == "noop":
-        with gunicorn("bench.noop_extender:app", *GTHREAD) as (port, _):
+        with noop() as port:
             yield f"http://127.0.0.1:{port}"
     else:
         changes = {
