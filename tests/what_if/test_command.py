@@ -275,16 +275,6 @@ def test_a_recorded_machine_is_asked_about(tmp_path: Path) -> None:
     assert 4 + 5 + 5 + 5 == node["fits"]
 
 
-def test_an_empty_file_is_no_machine(tmp_path: Path) -> None:
-    """A change that was asked for is never left out in silence."""
-    empty = tmp_path / "machine.yaml"
-    empty.touch()
-    printed = run("capacity", "-f", PLAIN, "--machine", str(empty), *INVENTORY)
-
-    assert 2 == printed.exit_code
-    assert f"--machine {empty}: there is nothing in it" in " ".join(printed.output.split())
-
-
 def test_a_folder_that_is_no_machine_is_said_to_be_none(tmp_path: Path) -> None:
     """One sentence names the folder and where CPUs were looked for."""
     printed = run("capacity", "-f", PLAIN, "--machine", str(tmp_path), *INVENTORY)
