@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+import urllib.request
 
 from bench.figures import Figures, MissingError, percentile
 from bench.serving import TESTS, extender
@@ -29,6 +30,7 @@ def measure(size: int, rounds: int) -> Figures:
     first, again = [], []
     with extender(nodes=size) as (port, _):
         url = f"http://127.0.0.1:{port}/"
+        urllib.request.urlopen(f"{url}api/v1/nodes").read()
         for _ in range(rounds):
             with browser.chromium() as page:
                 page.size(1360, 900)

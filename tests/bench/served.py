@@ -22,6 +22,4 @@ def serve() -> Flask:
     reader = ReportReader(inventory, metrics, live=False)
     for one in cluster(int(os.environ["NODES"])):
         reader.put(one.topology)
-    app = create_app(Settings(), World(inventory, metrics))
-    app.extensions["what-if"].warm_up()
-    return app
+    return create_app(Settings(), World(inventory, metrics))
