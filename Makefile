@@ -11,6 +11,7 @@ SEED ?= 1
 JUDGE_SECONDS ?= 300
 JUDGE_SEED ?= $(shell date +%F)
 LAB ?= .
+PART ?=
 MUTANTS ?= *
 PROOF := cd tests/kubelet && ../../$(BIN)/python -m
 
@@ -65,6 +66,11 @@ golden: venv
 mutation: venv
 	$(BIN)/python -m pip install --quiet --group mutation
 	$(PROOF) mutation.run --only '$(MUTANTS)'
+
+## Figures of speed, memory and placement: tables, and JSON in build/bench. One part, with its options, or what is wanted
+## held against the figures there are: make bench PART="verbs --nodes 5000"; make bench PART=targets; PART=--help.
+bench: venv
+	cd tests && PYTHONPATH=.. ../$(BIN)/python -m bench $(PART)
 
 ## The exporter's PodResources messages, made anew from their .proto.
 protobuf: venv
