@@ -9,10 +9,12 @@ COUNT ?= 1000000
 VERSIONS ?= 1.37 1.36
 SEED ?= 1
 JUDGE_SECONDS ?= 300
+JUDGE_SEED ?= $(shell date +%F)
 LAB ?= .
+MUTANTS ?= *
 PROOF := cd tests/kubelet && ../../$(BIN)/python -m
 
-.PHONY: venv run test test-browser test-kubernetes lab judge judge-short golden bench lint format protobuf clean
+.PHONY: venv run test test-browser test-kubernetes lab judge judge-short golden mutation bench lint format protobuf clean
 
 venv: $(STAMP)
 
@@ -51,12 +53,18 @@ judge: venv
 judge-short: venv
 	tests/kubelet/judge/build.sh $(VERSIONS)
 	! command -v go >/dev/null || (cd tests/kubelet/judge && go test ./...)
-	$(PROOF) proof.compare --seconds $(JUDGE_SECONDS) --seed "$$(date +%F)" $(addprefix --version ,$(VERSIONS))
+	$(PROOF) proof.compare --seconds $(JUDGE_SECONDS) --seed $(JUDGE_SEED) $(addprefix --version ,$(VERSIONS))
 
 ## The verdicts that `make test` holds the twin against, made anew by the judge.
 golden: venv
 	tests/kubelet/judge/build.sh $(VERSIONS)
 	$(PROOF) proof.golden
+
+## Is the proof any good? Mutants of the twin against the golden verdicts and the unit tests; those that live are written
+## to build/mutation/survivors.diff. MUTANTS are names with wildcards.
+mutation: venv
+	$(BIN)/python -m pip install --quiet --group mutation
+	$(PROOF) mutation.run --only '$(MUTANTS)'
 
 ## The exporter's PodResources messages, made anew from their .proto.
 protobuf: venv

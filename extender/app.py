@@ -12,6 +12,7 @@ import logging
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -27,7 +28,7 @@ from extender.inventory.survey import Survey
 from extender.kube import KubeError
 from extender.metrics import Metrics
 from extender.process import World, start
-from extender.settings import Settings, load
+from extender.settings import Scoring, Settings, load
 from extender.settings_file import SettingsError
 from extender.web.background import Background
 from extender.web.pages import pages
@@ -51,12 +52,12 @@ def create_app(settings: Settings, world: World) -> Flask:
 
     @app.post("/scheduler/filter")
     def filter_nodes() -> Response:
-        return _answer(world, "filter", _filter, scheduler.filter_error)
+        return _answer(world, "filter", partial(_filter, settings.scoring), scheduler.filter_error)
 
     @app.post("/scheduler/prioritize")
     def prioritize() -> Response:
         # A bare array has no place for an error; the scheduler takes an empty one as "no preference".
-        return _answer(world, "prioritize", _prioritize, lambda _: [])
+        return _answer(world, "prioritize", partial(_prioritize, settings.scoring), lambda _: [])
 
     @app.post("/scheduler/preempt")
     def preempt() -> Response:
@@ -131,9 +132,10 @@ def _question() -> object:
     return orjson.loads(request.get_data(cache=False))
 
 
-def _filter(world: World, question: object) -> object:
+def _filter(scoring: Scoring, world: World, question: object) -> object:
     args = scheduler.args_from_json(question)
-    survey = verbs.filter_nodes(world.inventory, args.pod, args.names, world.clock())
+    strategy = scoring.strategy_of(args.profile)
+    survey = verbs.filter_nodes(world.inventory, args.pod, args.names, world.clock(), strategy)
     passed = survey.passed
     refused = verbs.refusals(world.inventory, args.pod, survey)
     _count(world.metrics, survey)
@@ -153,9 +155,10 @@ def _filter(world: World, question: object) -> object:
     return scheduler.filter_result(args, passed, failed, refused)
 
 
-def _prioritize(world: World, question: object) -> object:
+def _prioritize(scoring: Scoring, world: World, question: object) -> object:
     args = scheduler.args_from_json(question)
-    return scheduler.priorities(verbs.score_nodes(world.inventory, args.pod, args.names))
+    strategy = scoring.strategy_of(args.profile)
+    return scheduler.priorities(verbs.score_nodes(world.inventory, args.pod, args.names, strategy))
 
 
 def _preempt(world: World, question: object) -> object:

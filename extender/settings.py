@@ -7,12 +7,14 @@ How a file is read and what is said of a wrong one is the matter of ``extender.s
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
 from extender import settings_file
 from extender.inventory.rules import Rules
+from extender.score import Strategy
 from extender.settings_file import Log, SettingsError, bounded
 
 VARIABLE = "NUMA_EXTENDER_CONFIG"
@@ -89,6 +91,20 @@ class Inventory:
 
 
 @dataclass(frozen=True, slots=True)
+class Scoring:
+    """What a good placement is: docs/score.md."""
+
+    strategy: Strategy = Strategy.PACK
+    """Of all profiles that are not named in ``profiles``."""
+    profiles: Mapping[str, Strategy] = field(default_factory=dict)
+    """Profile of the scheduler (a pod's ``spec.schedulerName``) to its strategy."""
+
+    def strategy_of(self, profile: str) -> Strategy:
+        """Returns the strategy by which pods of a profile are placed."""
+        return self.profiles.get(profile, self.strategy)
+
+
+@dataclass(frozen=True, slots=True)
 class WhatIf:
     """Questions of people: the page at / and /api/v1."""
 
@@ -118,6 +134,7 @@ class Settings:
     health: Health = field(default_factory=Health)
     inventory: Inventory = field(default_factory=Inventory)
     rules: Rules = field(default_factory=Rules)
+    scoring: Scoring = field(default_factory=Scoring)
     what_if: WhatIf = field(default_factory=WhatIf)
     log: Log = field(default_factory=Log)
 

@@ -39,12 +39,12 @@ def test_a_file_changes_what_it_names(tmp_path: Path, monkeypatch: pytest.Monkey
     [
         pytest.param(
             [1],
-            "the file must be a mapping with keys listen, tls, health, inventory, rules, whatIf, log, not [1]",
+            "the file must be a mapping with keys listen, tls, health, inventory, rules, scoring, whatIf, log, not [1]",
             id="a list",
         ),
         pytest.param(
             {"port": 1},
-            "port is not a setting; allowed here: listen, tls, health, inventory, rules, whatIf, log",
+            "port is not a setting; allowed here: listen, tls, health, inventory, rules, scoring, whatIf, log",
             id="no section",
         ),
         pytest.param(
@@ -68,6 +68,21 @@ def test_a_file_changes_what_it_names(tmp_path: Path, monkeypatch: pytest.Monkey
             {"rules": {"unknownNodes": "maybe"}},
             "rules.unknownNodes must be one of pass, refuse, not 'maybe'",
             id="not a choice",
+        ),
+        pytest.param(
+            {"scoring": {"profiles": "spread"}},
+            "scoring.profiles must be a mapping of names, not 'spread'",
+            id="a text for a mapping",
+        ),
+        pytest.param(
+            {"scoring": {"profiles": {1: "spread"}}},
+            "scoring.profiles must be a mapping of names, and 1 is none",
+            id="a number for a name",
+        ),
+        pytest.param(
+            {"scoring": {"profiles": {"batch": "most"}}},
+            "scoring.profiles.batch must be one of pack, spread, balanced, not 'most'",
+            id="not a choice, by name",
         ),
     ],
 )

@@ -197,7 +197,7 @@ class Inventory:
             for uid in [uid for uid in self._where if uid not in exist]:
                 self._depart(uid, now)
             self._waiting = {one.pod.uid: one.pod for one in seen if not one.node}
-            refused = [self._observe(one, now) for one in seen]
+            refused = [self._observe(one, now, after_silence=True) for one in seen]
             if not self._told:
                 self._told = True
                 for name in list(self._nodes):
@@ -267,7 +267,7 @@ class Inventory:
         node = self._nodes.get(name)
         return None if node is None else entry(node, self.rules, self._footings.number(footing(node)))
 
-    def _observe(self, seen: ObservedPod, now: float) -> Disappointment | None:
+    def _observe(self, seen: ObservedPod, now: float, *, after_silence: bool = False) -> Disappointment | None:
         uid = seen.pod.uid
         if not seen.node:
             self._waiting[uid] = seen.pod
@@ -277,7 +277,7 @@ class Inventory:
         self._where[uid] = seen.node
         before = self.node(seen.node)
         passed = any(one.pod.uid == uid and seen.node in one.nodes for one in self._answered)
-        self._change(seen.node, lambda node: news.observed(node, seen, now, passed=passed))
+        self._change(seen.node, lambda node: news.observed(node, seen, now, passed=passed, after_silence=after_silence))
         if elsewhere not in {None, seen.node}:
             self._change(elsewhere, lambda node: news.forgotten(node, uid))
         # Last, as questions take no lock: at no moment may the pod be neither on its way nor on its node.

@@ -72,7 +72,7 @@ def unreported(node: Node, fault: str = NO_REPORT) -> Node:
     return replace(_blind(node), report=None, fault=fault, kubelet=None, owner="", stale=False)
 
 
-def observed(node: Node, seen: ObservedPod, now: float, *, passed: bool = False) -> Node:
+def observed(node: Node, seen: ObservedPod, now: float, *, passed: bool = False, after_silence: bool = False) -> Node:
     """
     Takes in a pod that is bound to the node.
 
@@ -81,19 +81,28 @@ def observed(node: Node, seen: ObservedPod, now: float, *, passed: bool = False)
         seen: the pod.
         now: our own clock.
         passed: whether we have let it through to this node.
+        after_silence: whether others may have come and gone since it was bound of whom we have not heard.
     """
     before = node.held.get(seen.pod.uid)
-    if before is not None and before.until is None and (before.seen == seen or before.over is not None):
+    late = (before.late if before is not None else seen.admitted) or (after_silence and not _counted(node, before))
+    if before is not None and before.until is None and (before.over is not None or _same(before, seen, late=late)):
         return node
     shape = before.shape if before is not None and before.pod == seen.pod else shape_of(seen.pod)
     if before is not None and before.shape == shape:
-        held = replace(before, seen=seen, until=None)
+        held = replace(before, seen=seen, until=None, late=late)
     else:
-        late = before is None and seen.admitted
         held = Held(seen, shape, late=late, passed=passed or (before is not None and before.passed))
     if seen.terminal:
         held = replace(held, over=now)
     return _settled(_pruned(replace(node, held={**node.held, seen.pod.uid: held}), now))
+
+
+def _same(held: Held, seen: ObservedPod, *, late: bool) -> bool:
+    return held.seen == seen and held.late == late
+
+
+def _counted(node: Node, held: Held | None) -> bool:
+    return held is not None and node.report is not None and in_report(node.report, held.pod.uid, held)
 
 
 def departed(node: Node, uid: str, now: float) -> Node:
@@ -174,7 +183,7 @@ def _settled(node: Node) -> Node:
     except KubeletCrash as crash:
         return replace(_blind(node), fault=f"its kubelet would crash or hang on a pod bound to it: {crash}")
     held = {
-        uid: replace(one, reported=True) if uid in view.there and not one.reported else one
+        uid: replace(one, reported=True, late=False) if uid in view.there and (one.late or not one.reported) else one
         for uid, one in node.held.items()
     }
     return replace(

@@ -43,7 +43,7 @@ class Held:
     reported: bool = False
     """A report had it once."""
     late: bool = False
-    """It had been admitted when we first heard of it, and who had been there before it we do not know."""
+    """Others of whom we have never heard may have been there when it came, so that nobody can tell its place."""
     passed: bool = False
     """We let it through to this node."""
     over: float | None = None

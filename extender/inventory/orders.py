@@ -36,6 +36,8 @@ class Why(StrEnum):
     """There is an order in which one of them would find no place because of it."""
     BUSY = "too-many-orders"
     """There are too many orders to tell."""
+    UNHEARD = "unheard-of"
+    """Others of whom we have never heard may have been in their way, so that their places are anybody's guess."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,8 @@ from extender.fleet import Shape
 from extender.inventory import ample
 from extender.inventory.course import Course, may_start, on_its_way
 from extender.inventory.ground import MOST_REMEMBERED, Ground, bound
-from extender.inventory.orders import Hazard, actors, hazard, loose
+from extender.inventory.orders import Hazard, Why, actors, hazard, loose
+from extender.model.configuration import TopologyPolicy
 from extender.model.pod import Pod
 
 MOST_WIDER = 16
@@ -18,8 +19,16 @@ MOST_WIDER = 16
 class Outlook:
     """A node's ground, and the pods whose stage it does not tell for certain."""
 
-    def __init__(self, ground: Ground, courses: Sequence[Course] = ()) -> None:
-        self.ground, self.courses = ground, tuple(courses)
+    def __init__(self, ground: Ground, courses: Sequence[Course] = (), *, unheard: bool = False) -> None:
+        """
+        Looks out from a ground.
+
+        Args:
+            ground: what is certain.
+            courses: of pods whose stage it does not tell for certain.
+            unheard: whether they may have met others of whom we have never heard: then no order tells their places.
+        """
+        self.ground, self.courses, self.unheard = ground, tuple(courses), unheard
         self._hazards: dict[Shape, Hazard | None] = {}
         self._wider: dict[tuple[str, ...], Outlook] = {}
 
@@ -32,7 +41,7 @@ class Outlook:
         wider = self._wider.get(uids)
         if wider is None:
             more = [on_its_way(pod, shape, starts=self._starts(pod)) for pod, shape in pods]
-            wider = self._wider[uids] = Outlook(self.ground, (*self.courses, *more))
+            wider = self._wider[uids] = Outlook(self.ground, (*self.courses, *more), unheard=self.unheard)
         return wider
 
     def hazard(self, pod: Pod, shape: Shape) -> Hazard | None:
@@ -46,10 +55,18 @@ class Outlook:
 
     def _worked_out(self, pod: Pod, shape: Shape) -> Hazard | None:
         asker = on_its_way(pod, shape, starts=self._starts(pod))
-        if self.ground.counts and ample.for_all(self.ground.snapshot, self.courses, asker):
+        if self._counts and ample.for_all(self.ground.snapshot, self.courses, asker):
             return None
+        if self.unheard:
+            return Hazard(Why.UNHEARD, others=len(self.courses))
         *others, last = actors((*self.courses, asker), self.ground.numbers)
         return hazard(self.ground.history(loose((*others, last))), others, last)
+
+    @property
+    def _counts(self) -> bool:
+        """Whether counts decide: with others in the way, a kubelet that does not insist on one zone takes several."""
+        insists = self.ground.kubelet.topology_manager.policy is not TopologyPolicy.BEST_EFFORT
+        return self.ground.counts and (insists or not self.unheard)
 
     def _starts(self, pod: Pod) -> bool:
         return self.ground.kubelet.memory is not None and may_start(pod)

@@ -120,12 +120,12 @@ class CpuManager:
         return len(self.totals)
 
     def _preferred(self, mask: int, narrowest: int) -> bool:
-        if mask.bit_count() == narrowest:
-            return True
-        if not self.options.align_by_socket:
-            return False
-        per_socket = len(self.topology.zones) // self.topology.reported_sockets
-        return per_socket != 0 and len(self._sockets_of(mask)) == (narrowest + per_socket - 1) // per_socket
+        if self.options.align_by_socket:
+            # On a machine that reports no sockets the kubelet divides by zero here, however wide the affinity is.
+            per_socket = len(self.topology.zones) // self.topology.reported_sockets
+            if per_socket != 0 and len(self._sockets_of(mask)) == (narrowest + per_socket - 1) // per_socket:
+                return True
+        return mask.bit_count() == narrowest
 
     def _sockets_of(self, mask: int) -> set[int]:
         sockets = self.topology.zone_sockets

@@ -35,6 +35,8 @@ class Args:
     """The same as whole Node objects by name, with nodeCacheCapable false; None with true."""
     priority: int = 0
     """The pod's."""
+    profile: str = ""
+    """Of the scheduler that places the pod: its ``schedulerName``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +59,16 @@ def args_from_json(value: object) -> Args:
     args = _any_case(value, "ExtenderArgs")
     document = fields.mapping(args.get("pod"), "Pod")
     pod = pod_from_json(document, "Pod")
-    priority = priority_of(fields.mapping(document.get("spec"), "Pod.spec"), "Pod.spec")
+    spec = fields.mapping(document.get("spec"), "Pod.spec")
+    priority = priority_of(spec, "Pod.spec")
+    profile = fields.text(spec.get("schedulerName"), "Pod.spec.schedulerName", default="")
     if args.get("nodenames") is not None:
-        return Args(pod, _names(fields.sequence(args["nodenames"], "NodeNames")), priority=priority)
+        return Args(pod, _names(fields.sequence(args["nodenames"], "NodeNames")), None, priority, profile)
     if args.get("nodes") is None:
         raise WireError("NodeNames", None, "a list of names, and Nodes is no list of nodes either")
     listed = fields.mapping(args["nodes"], "Nodes")
     nodes = {_node_name(node): node for node in fields.sequence(listed.get("items"), "Nodes.items")}
-    return Args(pod, list(nodes), nodes, priority)
+    return Args(pod, list(nodes), nodes, priority, profile)
 
 
 def binding_from_json(value: object) -> Binding:
@@ -123,7 +127,7 @@ def priorities(by_score: Mapping[int, Sequence[str]]) -> bytes:
 
 def _hosts(names: Sequence[str], score: int) -> str:
     together = "".join(names)
-    if together.isascii() and together.isprintable() and not {'"', "\\"} & set(together):
+    if len(orjson.dumps(together)) == len(together) + len('""'):  # nothing in it needs more than itself
         between = f'","Score":{score}}},{{"Host":"'
         return f'{{"Host":"{between.join(names)}","Score":{score}}}'
     return ",".join(orjson.dumps({"Host": name, "Score": score}).decode() for name in names)

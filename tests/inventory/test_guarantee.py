@@ -88,7 +88,7 @@ class Cluster(RuleBasedStateMachine):
         """Bound and not seen by the kubelet yet, in the order of their binding."""
         self.answered: dict[str, Pod] = {}
         self.running: dict[str, Pod] = {}
-        self.news: deque[Callable[[], None]] = deque()
+        self.news: deque[Callable[[], object]] = deque()
         self.reports: deque[Report] = deque()
         self.published: Report | None = None
         self.excused: set[str] = set()
@@ -258,6 +258,20 @@ class Cluster(RuleBasedStateMachine):
         """The watch has broken: all pods are listed instead of what was on its way."""
         self.news.clear()
         self.inventory.pods_observed([bound.seen() for bound in self.api.values()], self.now)
+
+    @rule(shape=shapes, data=st.data())
+    def miss(self, shape: int, data: st.DataObject) -> None:
+        """The watch has broken, and a pod that was there meanwhile, perhaps in another one's way, is never heard of."""
+        missed = self.new(shape)
+        self.bind(missed, foreign=True)
+        self.excused.update(self.coming, self.answered)
+        self.come_to(missed.uid)
+        if self.coming:
+            self.admit(data)
+        if missed.uid in self.running:
+            self.leave(missed.uid)
+        self.vanish(missed.uid)
+        self.list_anew()
 
     @rule()
     def restart(self) -> None:

@@ -120,7 +120,9 @@ def test_a_pod_deleted_after_it_had_ended_is_gone(inventory: Inventory) -> None:
 
 def test_a_list_replaces_what_was_watched(inventory: Inventory) -> None:
     """Pods that a new list lacks were deleted unseen."""
-    inventory.pods_observed(bound(database("a"), database("b")), now=1.0)
+    inventory.reported(report("n", database("a"), database("b"), heartbeat=1001), now=1.0)
+    for one in bound(database("a"), database("b")):
+        inventory.pod_observed(one, now=1.0)
     assert room(inventory) == 1
 
     inventory.pods_observed(bound(database("b")), now=1.0)
@@ -133,6 +135,8 @@ def test_a_pod_made_anew_under_the_same_name_counts_anew(inventory: Inventory) -
     inventory.pods_observed(bound(database("a")), now=1.0)
     inventory.pods_observed(bound(replace(database("a"), uid="new")), now=1.0)
     assert inventory.count_pods()["pending"] == 1
+
+    inventory.reported(report("n", replace(database("a"), uid="new"), heartbeat=1002), now=2.0)
     assert room(inventory) == 2
 
 
@@ -179,7 +183,8 @@ def test_a_pod_bound_elsewhere_frees_where_it_was_assumed(inventory: Inventory) 
 
 def test_a_pod_does_not_stand_in_its_own_way(inventory: Inventory) -> None:
     """A pod whose binding failed in between is judged as if it were nowhere."""
-    inventory.pods_observed(bound(database("a"), database("b")), now=1.0)
+    for one in bound(database("a"), database("b")):
+        inventory.pod_observed(one, now=1.0)
     inventory.assume("n", database("c"), shape_of(database("c")), now=0.0)
 
     assert fits(inventory, database("c"))
@@ -445,10 +450,49 @@ def test_a_pod_that_fits_after_others_is_refused_if_they_may_come_in_another_ord
 
 def test_what_the_kubelet_has_shown_to_have_admitted_comes_first(inventory: Inventory) -> None:
     """With 10 CPUs admitted for certain, 6 may come before or after those who ask, and both leave 10 in zone 1."""
-    inventory.pod_observed(ObservedPod(pod("ten", cpu="10"), "n", admitted=True), now=0.0)
+    for admitted in (False, True):
+        inventory.pod_observed(ObservedPod(pod("ten", cpu="10"), "n", admitted=admitted), now=0.0)
     inventory.pod_observed(ObservedPod(pod("four", cpu="4"), "n"), now=0.0)
 
     assert fits(inventory, pod("asked", cpu="16"))
+
+
+@pytest.mark.parametrize("admitted", [False, True])
+def test_after_a_restart_the_place_of_a_pod_that_no_report_has_is_not_known(admitted: bool) -> None:
+    """
+    14 CPUs were there, 10 came, 14 went, and the extender began: of 14 and 16 free CPUs the 10 have taken the latter.
+
+    The twin, which knows of the 10 alone, has them in zone 0. Until a report has them, nothing goes that counts on it.
+    """
+    inventory = Inventory(BIND)
+    inventory.pods_observed([ObservedPod(pod("ten", cpu="10"), "n", admitted=admitted)], now=0.0)
+    inventory.reported(report("n"), now=0.0)
+    asked = pod("asked", cpu="16")
+    hazard = inventory.judge("n", asked, shape_of(asked)).hazard
+    assert hazard is not None
+    assert Why.UNHEARD is hazard.why
+
+    inventory.reported(report("n", pod("ten", cpu="10"), heartbeat=1001), now=1.0)
+    assert fits(inventory, asked)
+
+
+def test_after_a_restart_a_pod_goes_where_there_is_room_for_it_in_any_case() -> None:
+    """Wherever 6 CPUs have been put in zones of 14 and 16, 8 more find a place."""
+    inventory = Inventory(BIND)
+    inventory.pods_observed(bound(pod("six", cpu="6")), now=0.0)
+    inventory.reported(report("n"), now=0.0)
+
+    assert [True, False] == [fits(inventory, pod("eight", cpu="8")), fits(inventory, pod("all", cpu="14"))]
+
+
+def test_a_list_after_a_broken_watch_leaves_open_who_has_come_and_gone(inventory: Inventory) -> None:
+    """A pod that was on its way when the watch broke may have met others; one that is bound later has not."""
+    inventory.pods_observed([], now=0.0)
+    inventory.pod_observed(ObservedPod(pod("later", cpu="10"), "n"), now=0.0)
+    assert fits(inventory, pod("asked", cpu="16"))
+
+    inventory.pods_observed(bound(pod("later", cpu="10")), now=1.0)
+    assert not fits(inventory, pod("asked", cpu="16"))
 
 
 def test_so_many_orders_that_nobody_can_tell_make_a_node_busy(inventory: Inventory) -> None:

@@ -661,6 +661,10 @@ def errors() -> Iterator[Json]:
         topologyManagerPolicy="best-effort", topologyManagerPolicyOptions={"prefer-closest-numa-nodes": "true"}
     )
     yield case("panic: distances by id", machine(zones=3, ids=(0, 2, 5)), holes, plain("p1", "12"))
+    aligned = kubelet(topologyManagerPolicy="restricted", cpuManagerPolicyOptions={"align-by-socket": "true"})
+    aligned["featureGates"] = ALPHA
+    # Every zone is needed, so that one might take the affinity for preferred without a look at the sockets.
+    yield case("panic: align-by-socket without sockets", machine() | {"num_sockets": 0}, aligned, plain("p1", "12"))
     endless = kubelet(
         "0,3,6,9",
         topologyManagerPolicy="none",
