@@ -34,9 +34,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield made
 
 
-def ask(port: int, body: bytes = QUESTION, **headers: str) -> tuple[http.client.HTTPResponse, bytes]:
+def ask(port: int, headers: dict[str, str] | None = None) -> tuple[http.client.HTTPResponse, bytes]:
     with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=30)) as connection:
-        connection.request("POST", "/scheduler/filter", body, headers)
+        connection.request("POST", "/scheduler/filter", QUESTION, headers or {})
         response = connection.getresponse()
         return response, response.read()
 
@@ -117,11 +117,11 @@ def test_a_body_in_chunks_is_a_body(server: Server) -> None:
 def test_who_waits_to_be_told_is_told(server: Server) -> None:
     """Expect: 100-continue is answered before the body is sent."""
     with connect(server.port) as connection:
-        head = f"POST /scheduler/filter HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: {len(QUESTION)}\r\n\r\n"
+        head = f"POST /scheduler/filter HTTP/1.1\r\nHost: x\r\nConnection: close\r\nExpect: 100-continue\r\nContent-Length: {len(QUESTION)}\r\n\r\n"
         connection.sendall(head.encode())
         assert b"HTTP/1.1 100 Continue\r\n\r\n" == connection.recv(65536)
         connection.sendall(QUESTION)
-        assert b"HTTP/1.1 200 OK" in connection.recv(65536)
+        assert b"HTTP/1.1 200 OK" in until_closed(connection)
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ def test_other_doors_do_not_crowd_out_the_scheduler(server: Server) -> None:
 )
 def test_requests_have_ids(server: Server, given: str, kept: bool) -> None:
     """Log and answer bear the caller's id where it is a good one, else one of ours."""
-    response, _ = ask(server.port, **{"X-Request-Id": given})
+    response, _ = ask(server.port, {"X-Request-Id": given})
     name = response.headers["X-Request-Id"]
 
     assert (given == name) is kept

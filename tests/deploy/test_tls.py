@@ -56,11 +56,11 @@ def test_other_callers_are_refused(server: Server, pki: Pki, tmp_path: Path, kin
     """Without a certificate, with a wrong one, an expired one, or another's name no question is answered; it is counted."""
     other = Pki(tmp_path / "other")
     client = {
-        "none": lambda: None,
-        "of another authority": lambda: other.issue("kube-scheduler"),
-        "expired": lambda: pki.issue("kube-scheduler", expired=True, file="expired"),
-        "with another name": lambda: pki.issue("somebody"),
-    }[kind]()
+        "none": None,
+        "of another authority": other.issue("kube-scheduler"),
+        "expired": pki.issue("kube-scheduler", expired=True, file="expired"),
+        "with another name": pki.issue("somebody"),
+    }[kind]
     before = server.metric('numa_extender_dropped_connections_total{why="handshake"}')
 
     with pytest.raises((ssl.SSLError, ConnectionError, http.client.RemoteDisconnected)):
