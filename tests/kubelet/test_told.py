@@ -221,8 +221,8 @@ def test_devices_are_told_by_the_zones_that_they_are_near(scope: Scope) -> None:
     amounts = {"example.com/nic": parse("3"), "example.com/other": parse("1")}
     wanted = replace(
         container.resources,
-        requests=container.resources.requests | amounts,
-        limits=container.resources.limits | amounts,
+        requests={**container.resources.requests, **amounts},
+        limits={**container.resources.limits, **amounts},
     )
     asked = replace(first, containers=(Container(container.name, container.kind, wanted),))
     found = {one.resource: one for one in refused(node, state, asked).shortages}
