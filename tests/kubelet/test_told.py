@@ -254,3 +254,38 @@ def test_a_group_that_nobody_uses_keeps_others_out_of_its_zones_only_singly() ->
 
     assert wide.admit
     assert Cause.NO_ALIGNMENT is refused(node, left, pod("narrow", cpu="4", memory="1Gi")).cause
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_with_strict_reservation_reserved_cpus_are_no_part_of_the_shared_pool(strict: bool) -> None:
+    """A fresh kubelet's shared pool is every CPU, or with the option every CPU that is not reserved."""
+    told = replace(configuration(), cpu_options={"strict-cpu-reservation": str(strict).lower()})
+    node = admission.start(machine(), told, Version.V1_37)
+    every = (1 << 32) - 1
+
+    assert (every & ~cpuset.of((0, 16)) if strict else every) == admission.initial(node).cpu.default
+
+
+@pytest.mark.parametrize(
+    ("nics", "asked", "expected"),
+    [
+        pytest.param(1, "2", (Cause.DEVICE_NOT_ENOUGH, 2, 1), id="there are fewer"),
+        pytest.param(0, "2", (Cause.DEVICE_NONE_HEALTHY, 2, 0), id="none is healthy"),
+    ],
+)
+def test_refusals_for_devices_have_quantities(nics: int, asked: str, expected: tuple[Cause, int, int]) -> None:
+    """Where no hint stands in the way, the allocation says how many were asked for and how many there were."""
+    node = kubelet(TopologyPolicy.NONE)
+    devices = [Device(f"n{number}", located=False, healthy=number < nics) for number in range(3)]
+    first = pod("a", cpu="1", memory="1Gi")
+    own = first.containers[0].resources
+    amounts = {"example.com/nic": parse(asked)}
+    wanted = replace(own, requests={**own.requests, **amounts}, limits={**own.limits, **amounts})
+    verdict = refused(
+        node,
+        admission.initial(node, {"example.com/nic": tuple(devices)}),
+        replace(first, containers=(Container("main", Kind.APP, wanted),)),
+    )
+
+    assert expected == (verdict.cause, verdict.requested, verdict.available)
+    assert "example.com/nic" == verdict.resource
