@@ -14,10 +14,12 @@ LAB ?= .
 SOAK_SECONDS ?= 60
 LOCK = $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate \
 	--custom-compile-command 'make lock'
+PART ?=
 MUTANTS ?= *
 PROOF := cd tests/kubelet && ../../$(BIN)/python -m
 
-.PHONY: venv run test test-browser test-kubernetes lab judge judge-short golden mutation bench lint format protobuf clean
+.PHONY: venv run test test-browser test-image test-kubernetes lab judge judge-short golden mutation bench lint format protobuf \
+	lock audit sbom soak clean
 
 venv: $(STAMP)
 
@@ -72,6 +74,11 @@ golden: venv
 mutation: venv
 	$(BIN)/python -m pip install --quiet --group mutation
 	$(PROOF) mutation.run --only '$(MUTANTS)'
+
+## Figures of speed, memory and placement: tables, and JSON in build/bench. One part, with its options, or what is wanted
+## held against the figures there are: make bench PART="verbs --nodes 5000"; make bench PART=targets; PART=--help.
+bench: venv
+	cd tests && PYTHONPATH=.. ../$(BIN)/python -m bench $(PART)
 
 ## The exporter's PodResources messages, made anew from their .proto.
 protobuf: venv

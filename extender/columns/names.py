@@ -102,15 +102,16 @@ _CODING = "utf-8", "surrogatepass"
 
 def _words(text: str, count: int) -> Words:
     """(count, N) the words of each line; longer lines than fit are cut off after a word that no name ends with."""
-    data = np.frombuffer(text.encode(*_CODING) + bytes([_END, *[0] * BYTES]), np.uint8)
+    data = np.frombuffer(text.encode(*_CODING) + bytes([_END, *[0] * BYTES * count]), np.uint8)
     ends = np.flatnonzero(data == _END)
-    starts = np.concatenate([[0], ends[:-1] + 1])
+    starts = np.empty_like(ends)
+    starts[0], starts[1:] = 0, ends[:-1] + 1
+    length = ends - starts
     from_each_byte: Words = np.ndarray((len(data) - BYTES + 1,), "<u8", data, strides=(1,))
     found = np.empty((count, len(ends)), np.uint64)
     for number in range(count):
-        at = starts + BYTES * number
-        kept = np.clip(ends - at, 0, BYTES)
-        np.bitwise_or(from_each_byte[np.minimum(at, ends)], _FILL[kept], out=found[number])
+        at = BYTES * number
+        np.bitwise_or(from_each_byte[starts + at], _FILL.take(length - at, mode="clip"), out=found[number])
     return found
 
 

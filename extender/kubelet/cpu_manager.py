@@ -248,11 +248,9 @@ class CpuManager:
     # Release
 
     def remove(self, state: CpuState, uid: str, container: str) -> None:
-        """Releases what one container of a pod holds (RemoveContainer)."""
-        entries = state.entries.get(uid, {})
-        held = entries.get(container)
-        if held is None:
-            return
+        """Releases what one container of a pod holds, which must hold something (RemoveContainer)."""
+        entries = state.entries[uid]
+        held = entries[container]
         rest = {name: cpus for name, cpus in entries.items() if name != container}
         if rest:
             state.entries[uid] = rest
@@ -297,9 +295,7 @@ def cpu_manager(
             f"(size of {cpuset.render(reserved)} did not equal {reserved_count})"
         )
     physical = 0
-    for cpu in cpuset.members(reserved):
-        if cpu not in topology.cpu_core:
-            raise StartError("[cpumanager] unable to build the reserved physical CPUs from the reserved set")
+    for cpu in cpuset.members(reserved):  # all of the machine's: a list was held against it before
         physical |= topology.cpu_core[cpu]
     return CpuManager(
         topology=topology,

@@ -41,6 +41,8 @@ OWN_WORDS = {
     "panic: distances by id": "panic: index out of range: zone 0 lists no distance to zone 5",
     "timeout: distribution without end": "timeout: distribute-cpus-across-numa never finishes: "
     "the CPUs left are in no whole group",
+    "timeout: distribution, sockets across zones": "timeout: distribute-cpus-across-numa never finishes: "
+    "no zone is left for the rest",
 }
 """Case to what the twin says where the kubelet prints a Go value, or nothing that a person could use."""
 

@@ -221,8 +221,8 @@ def test_devices_are_told_by_the_zones_that_they_are_near(scope: Scope) -> None:
     amounts = {"example.com/nic": parse("3"), "example.com/other": parse("1")}
     wanted = replace(
         container.resources,
-        requests=container.resources.requests | amounts,
-        limits=container.resources.limits | amounts,
+        requests={**container.resources.requests, **amounts},
+        limits={**container.resources.limits, **amounts},
     )
     asked = replace(first, containers=(Container(container.name, container.kind, wanted),))
     found = {one.resource: one for one in refused(node, state, asked).shortages}
@@ -242,3 +242,15 @@ def test_zones_of_an_affinity_are_those_with_enough() -> None:
     assert [{"main": 0b11}, {"main": 0b10}] == [one.affinity for one in (wide, narrow) if isinstance(one, Admission)]
     assert isinstance(parted, Admission)
     assert {"main": 0b11} == parted.affinity  # as wide as the CPUs need, though the memory would fit one zone
+
+
+def test_a_group_that_nobody_uses_keeps_others_out_of_its_zones_only_singly() -> None:
+    """A checkpoint may have a group of zones without assignments: another group may take them, a single zone may not."""
+    node = kubelet(TopologyPolicy.RESTRICTED)
+    state = admission.initial(node)
+    group = {zone: replace(memory, cells=0b11) for zone, memory in state.memory.zones.items()}
+    left = replace(state, memory=replace(state.memory, zones=group))
+    wide, _ = admission.admit(node, left, pod("wide", cpu="20", memory="100Gi"))
+
+    assert wide.admit
+    assert Cause.NO_ALIGNMENT is refused(node, left, pod("narrow", cpu="4", memory="1Gi")).cause

@@ -671,6 +671,15 @@ def errors() -> Iterator[Json]:
         cpuManagerPolicyOptions={"full-pcpus-only": "true", "distribute-cpus-across-numa": "true"},
     )
     yield case("timeout: distribution without end", machine(zones=4, cores=3), endless, plain("p1", "14"))
+    crossed = machine(zones=4, cores=3, sockets=2)
+    for zone, other in enumerate((0, 1, 0, 0)):  # one core of each zone is of the other socket
+        for number, core in enumerate(crossed["topology"][zone]["cores"]):
+            core["socket_id"] = int(number == other)
+    distributed = kubelet(
+        "0,3,6,9", topologyManagerPolicy="none", cpuManagerPolicyOptions={"distribute-cpus-across-numa": "true"}
+    )
+    steps = [plain("p1", "6"), plain("p2", "3"), plain("p3", "10")]
+    yield case("timeout: distribution, sockets across zones", crossed, distributed, *steps)
 
 
 def main() -> None:
