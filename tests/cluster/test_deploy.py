@@ -7,6 +7,8 @@ Two machines of four zones hold two pods each of 6 CPUs in a zone; the sum of a 
 
 import base64
 import os
+import re
+import subprocess
 import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -25,7 +27,9 @@ from lab.machines import machine
 from lab.picture import Key, Picture
 from lab.pods import container, is_running, is_settled, is_unschedulable, phase, pod
 from lab.product import metric
+from lab.programs import program
 from lab.waiting import eventually
+from lab.workspace import REPOSITORY
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 
@@ -201,6 +205,37 @@ def test_a_batch_on_the_secondary_scheduler(replicas: list[Pod], api: Api, names
         sum(map(is_unschedulable, settled.values())),
     )
     assert [0, HELD] == sorted(map(bound_by, replicas))
+
+
+def test_the_five_commands_that_verify_an_installation(
+    control_plane: ControlPlane, replicas: list[Pod], tmp_path: Path
+) -> None:
+    """The commands of deploy/README.md succeed one after the other, and the last one shows every node as exact."""
+    for one in replicas:
+        wait_known(one)
+    readme = (DEPLOY / "README.md").read_text()
+    commands = readme.split("## Verify")[1].split("```sh\n")[1].split("```")[0].splitlines()
+    programs = (
+        f"{control_plane.workspace.binary('kubectl').parent}:{program('kubectl-numa').parent}:{os.environ['PATH']}"
+    )
+    kubeconfig = control_plane.kubeconfig("admin", "system:masters")
+    environment = os.environ | {"PATH": programs, "KUBECONFIG": str(kubeconfig), "KUBECACHEDIR": str(tmp_path)}
+    told = []
+    try:
+        for command in commands:
+            done = subprocess.run(
+                command, shell=True, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False
+            )
+            assert done.returncode == 0, f"{command}: {done.stderr}"
+            told.append(done.stdout)
+    finally:
+        control_plane.api.delete("/api/v1/namespaces/default/pods/numa-verify", grace_seconds=0)
+
+    assert 5 == len(told)
+    for n in range(1, NODES + 1):
+        assert re.search(rf"^node-{n} ", told[0], re.MULTILINE)
+        assert re.search(rf"^node-{n} .* exact ", told[4], re.MULTILINE)
+    assert "numa-verify condition met" in told[3]
 
 
 def test_without_the_extender_the_same_batch_is_refused(
