@@ -233,7 +233,7 @@ def reason(judgement: Judgement) -> str:
 _HAZARDS = {
     Why.TAKEN: "it would fit, but pods that are on their way here could take its place",
     Why.DISPLACES: "it would fit, but could take the place of a pod that is on its way here",
-    Why.UNHEARD: "pods came here before this extender listened; their places are known only with the node's next report",
+    Why.UNHEARD: "where the pods that came last are is known only with the node's next report",
     Why.BUSY: "so many pods are on their way here that their places are known only with the node's next report",
 }
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
+from itertools import chain
 
+from extender import cpuset
 from extender.fleet import Shape, Snapshot
 from extender.inventory import ample
 from extender.inventory.course import Stage
@@ -41,6 +44,7 @@ class Ground:
         self.numbers: dict[Shape, int] = {}
         """Shapes of arrivals by the number that names them in histories."""
         self._counts: bool | None = None
+        self._adds_up: bool | None = None
         self._histories: dict[frozenset[str], History] = {}
         self._after: dict[Steps, Snapshot] = {}
         self._then: dict[Steps, Ground] = {}
@@ -52,6 +56,19 @@ class Ground:
         if self._counts is None:
             self._counts = ample.counts(self.kubelet, self.state)
         return self._counts
+
+    @property
+    def adds_up(self) -> bool:
+        """
+        Whether all that nobody has is free.
+
+        A manager writes that something is not free any more before it writes whose it is, and that it is nobody's before
+        it writes that it is free (policy_static.go of both: allocateCPUs, RemoveContainer, releaseMemory). A report from
+        in between is soon followed by another one. Kubelets up to 1.37.2 also lose CPUs or memory for good.
+        """
+        if self._adds_up is None:
+            self._adds_up = adds_up(self.kubelet, self.state)
+        return self._adds_up
 
     def history(self, loose: frozenset[str]) -> History:
         """Returns the history in which the places of these pods are told apart."""
@@ -115,6 +132,34 @@ class Ground:
             return self
         bound(self._then, 4)
         return self._then.setdefault(came, Ground(self.kubelet, self.after(steps).state, self.outlines))
+
+
+def adds_up(kubelet: Kubelet, state: NodeState) -> bool:
+    """Says whether all CPUs and all memory that no entry names are free."""
+    if kubelet.cpu is not None:
+        cpus = state.cpu.default
+        for held in chain(state.cpu.pod_entries.values(), *(held.values() for held in state.cpu.entries.values())):
+            cpus |= held
+        if kubelet.cpu.initial().default & ~cpus:
+            return False
+    if kubelet.memory is not None:
+        most = _most_held(state)
+        for zone, table in kubelet.memory.allocatable.items():
+            free = state.memory.zones[zone].free
+            if any(amount - free.get(type_, 0) > most[zone, type_] for type_, amount in table.items()):
+                return False
+    return True
+
+
+def _most_held(state: NodeState) -> Counter[tuple[int, str]]:
+    """Zone and type to bytes of all blocks that touch the zone; those of init containers lie under others."""
+    found: Counter[tuple[int, str]] = Counter()
+    entries = state.memory.entries.values()
+    for blocks in chain(state.memory.pod_entries.values(), *(held.values() for held in entries)):
+        for block in blocks:
+            for zone in cpuset.members(block.zones):
+                found[zone, block.type] += block.size
+    return found
 
 
 def outline(state: NodeState, pod: Pod) -> Outline:

@@ -37,7 +37,7 @@ class Why(StrEnum):
     BUSY = "too-many-orders"
     """There are too many orders to tell."""
     UNHEARD = "unheard-of"
-    """Others of whom we have never heard may have been in their way, so that their places are anybody's guess."""
+    """Something that nobody told us may have been in their way, so that their places are anybody's guess."""
 
 
 @dataclass(frozen=True, slots=True)

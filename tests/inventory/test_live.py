@@ -10,6 +10,7 @@ import pytest
 from builders import configuration, database, machine, pod, report
 
 from extender.fleet import shape_of
+from extender.inventory.comparison import Outcome, compare
 from extender.inventory.live import Inventory
 from extender.inventory.orders import Why
 from extender.inventory.rules import Assume, Rules, StaleReports, UnknownNodes
@@ -17,7 +18,7 @@ from extender.kubelet import admission
 from extender.model.configuration import TopologyPolicy
 from extender.model.observed import ObservedPod
 from extender.model.pod import Pod
-from extender.model.report import Missing
+from extender.model.report import Missing, Report
 
 BIND = Rules(assume=Assume.BIND)
 
@@ -401,6 +402,37 @@ def test_a_kubelet_that_lost_its_checkpoints_admits_its_pods_anew(inventory: Inv
     inventory.reported(replace(lost, heartbeat=1002), now=2.0)
 
     assert room(inventory) == 2
+
+
+def _between_writes(part: str) -> Report:
+    """Of a node that has just begun to admit 10 CPUs and 4Gi: they are not free any more, and nobody's yet."""
+    before, after = report("n"), report("n", pod("ten", cpu="10"), heartbeat=1001)
+    state = before.state.copy()
+    state.active["uid-ten"] = pod("ten", cpu="10")
+    if part == "cpu":
+        state.cpu.default = after.state.cpu.default
+    else:
+        state.cpu, state.memory.zones = after.state.cpu, after.state.memory.zones
+    return replace(after, state=state)
+
+
+@pytest.mark.parametrize("part", ["cpu", "memory"])
+def test_a_report_from_between_two_writes_does_not_tell_where_its_last_pod_is(inventory: Inventory, part: str) -> None:
+    """
+    Managers write that something is not free before they write whose it is, and the other way round when a pod leaves.
+
+    The twin, without the 10 CPUs that zone 0 has lost, would have the pod in zone 1. The next report tells.
+    """
+    for admitted in (False, True):
+        inventory.pod_observed(ObservedPod(pod("ten", cpu="10"), "n", admitted=admitted), now=0.0)
+    inventory.reported(_between_writes(part), now=1.0)
+    asked = pod("asked", cpu="12")
+    assert not fits(inventory, asked)
+
+    ended = report("n", pod("ten", cpu="10"), heartbeat=1002)
+    placements = compare(*inventory.reported(ended, now=2.0))
+    assert Outcome.DIFFERENT not in {placement.outcome for placement in placements}
+    assert fits(inventory, asked)
 
 
 def test_another_configuration_is_another_law(inventory: Inventory) -> None:
