@@ -60,6 +60,15 @@ def test_settings_and_scheduler_agree(overlay: str) -> None:
 
 
 @pytest.mark.parametrize("overlay", list(EXTENDERS))
+def test_people_and_schedulers_have_doors_of_their_own(overlay: str) -> None:
+    """Neither the port that people forward nor the one that is scraped leads to the verbs; people's is at loopback."""
+    verbs, health, what_if = doors(extender_settings(overlay))
+
+    assert [{Subject.VERBS}, {Subject.HEALTH}, {Subject.WHAT_IF}] == [set(d.subjects) for d in (verbs, health, what_if)]
+    assert "127.0.0.1" == what_if.address
+
+
+@pytest.mark.parametrize("overlay", list(EXTENDERS))
 def test_the_section_is_the_one_that_is_explained(overlay: str) -> None:
     """Apart from the way to it, each overlay's section is that of config/scheduler.yaml."""
     (explained,) = yaml.safe_load((ROOT / "config" / "scheduler.yaml").read_text())["extenders"]

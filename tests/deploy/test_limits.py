@@ -269,6 +269,16 @@ def test_doors_follow_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     assert elsewhere.tls
 
 
+@pytest.mark.parametrize("header", ["Origin", "Sec-Fetch-Site"])
+def test_browsers_are_not_answered_verbs(header: str) -> None:
+    """What only a browser sends bars the way to the verbs, so that no page can have its reader's browser bind pods."""
+    client = create_app(Settings(), World(Inventory())).test_client()
+
+    assert 403 == client.post("/scheduler/bind", data=b"{}", headers={header: "https://example.com"}).status_code
+    assert 200 == client.post("/scheduler/bind", data=b"{}").status_code
+    assert 200 == client.get("/healthz", headers={header: "https://example.com"}).status_code
+
+
 def test_part_of_tls_is_refused() -> None:
     """A certificate without client authorities would let in everybody, so it is no setting."""
     with pytest.raises(SettingsError, match="all of certificateFile, keyFile and clientCaFile, or none"):
