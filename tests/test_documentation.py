@@ -12,8 +12,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from extender import verbs
 from extender.app import create_app
 from extender.cli import main
+from extender.exporter.metrics import Metrics as ExporterMetrics
 from extender.feeds import ReportReader
 from extender.files import objects_in
 from extender.inventory.live import Inventory
@@ -117,6 +119,12 @@ def test_every_reason_is_explained(word: str) -> None:
     assert f"`{word}`" in TROUBLESHOOTING
 
 
+@pytest.mark.parametrize("sentence", verbs._HAZARDS.values())
+def test_every_reason_to_wait_is_explained(sentence: str) -> None:
+    """docs/troubleshooting.md has each sentence of ours that says that a pod has to wait."""
+    assert f"| `numa: {sentence}` |" in TROUBLESHOOTING
+
+
 @pytest.mark.parametrize("why", ["slow", "handshake", "malformed", "crowd"])
 def test_every_drop_is_explained(why: str) -> None:
     """Both tables have each reason for which a connection is closed."""
@@ -144,6 +152,19 @@ def test_questions_shown_are_answered(command: str) -> None:
 
     assert done.exit_code in {0, 1}, done.output
     assert done.output.strip()
+
+
+def test_every_metric_of_the_exporter_is_documented_with_its_labels() -> None:
+    """README's table of the exporter's metrics has each one, with its labels, and no other."""
+    metrics = ExporterMetrics()
+    known = {
+        one._name + ("_total" if one._type == "counter" else ""): list(one._labelnames)
+        for one in vars(metrics).values()
+        if hasattr(one, "_labelnames")
+    }
+    documented = dict(re.findall(r"^\| `(numa_exporter_\w+)` \| ([^|]*) \|", README, re.MULTILINE))
+
+    assert known == {name: re.findall(r"`(\w+)`", labels) for name, labels in documented.items()}
 
 
 def test_the_answer_shown_is_the_answer_given() -> None:

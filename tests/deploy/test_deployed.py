@@ -26,6 +26,12 @@ EXTENDERS = {
     "service": "overlays/service/{}.yaml",
 }
 SCHEDULERS = EXTENDERS | {"service": "overlays/service/host/{}.yaml"}
+PODS = (
+    "base/exporter.yaml",
+    "overlays/secondary-scheduler/scheduler-deployment.yaml",
+    "overlays/existing-scheduler/host/kube-scheduler+strategic.yaml",
+    "overlays/service/extender-deployment.yaml",
+)
 MONITORING = DEPLOY / "components" / "monitoring"
 RULES = [
     rule
@@ -57,6 +63,15 @@ def test_settings_and_scheduler_agree(overlay: str) -> None:
     assert (settings.rules.assume is Assume.BIND) is ("bindVerb" in section)
     assert section["nodeCacheCapable"] is True
     assert not door.tls or {"caFile", "certFile", "keyFile"} == set(section["tlsConfig"])
+
+
+@pytest.mark.parametrize("overlay", list(EXTENDERS))
+def test_people_and_schedulers_have_doors_of_their_own(overlay: str) -> None:
+    """Neither the port that people forward nor the one that is scraped leads to the verbs; people's is at loopback."""
+    verbs, health, what_if = doors(extender_settings(overlay))
+
+    assert [{Subject.VERBS}, {Subject.HEALTH}, {Subject.WHAT_IF}] == [set(d.subjects) for d in (verbs, health, what_if)]
+    assert "127.0.0.1" == what_if.address
 
 
 @pytest.mark.parametrize("overlay", list(EXTENDERS))
@@ -120,16 +135,36 @@ def test_every_alert_is_explained(rule: dict[str, Any]) -> None:
     assert f"`{rule['alert']}`" in (ROOT / "docs" / "troubleshooting.md").read_text()
 
 
+@pytest.mark.parametrize(
+    ("service", "port", "there"),
+    [
+        (
+            "numa-extender-metrics",
+            9447,
+            {"overlays/secondary-scheduler/scheduler-deployment.yaml", "overlays/service/extender-deployment.yaml"},
+        ),
+        ("numa-exporter-metrics", 9448, {"base/exporter.yaml"}),
+    ],
+)
+def test_services_lead_to_the_pods_that_have_the_metrics(service: str, port: int, there: set[str]) -> None:
+    """Each Service selects the pods whose container has its port, and no other."""
+    services = yaml.safe_load_all((MONITORING / "services.yaml").read_text())
+    (spec,) = [one["spec"] for one in services if one["metadata"]["name"] == service]
+    selected = set()
+    for file in PODS:
+        item = yaml.safe_load((DEPLOY / file).read_text())
+        template = item if item["kind"] == "Pod" else item["spec"]["template"]
+        if spec["selector"].items() <= template["metadata"].get("labels", {}).items():
+            selected.add(file)
+
+    assert there == selected
+    assert [port] == [one["port"] for one in spec["ports"]]
+
+
 def containers() -> list[tuple[str, dict[str, Any], dict[str, Any]]]:
     """Each container of ours in the manifests, with its pod."""
-    files = [
-        "base/exporter.yaml",
-        "overlays/secondary-scheduler/scheduler-deployment.yaml",
-        "overlays/existing-scheduler/host/kube-scheduler+strategic.yaml",
-        "overlays/service/extender-deployment.yaml",
-    ]
     found = []
-    for file in files:
+    for file in PODS:
         item = yaml.safe_load((DEPLOY / file).read_text())
         spec = item["spec"] if item["kind"] == "Pod" else item["spec"]["template"]["spec"]
         found += [

@@ -111,7 +111,7 @@ def settings(image: tuple[str, Path], tmp_path: Path) -> tuple[list[str], str]:
     if name == "extender":
         one = container("overlays/secondary-scheduler/scheduler-deployment.yaml", "extender")
         file = ROOT / "deploy" / "overlays" / "secondary-scheduler" / "extender.yaml"
-        change = {"health": {"port": port}, "listen": {"port": port + 1}}
+        change = {"health": {"port": port}, "listen": {"port": port + 1}, "whatIf": {"port": port + 2}}
     else:
         one = container("base/exporter.yaml", "exporter")
         file = ROOT / "deploy" / "base" / "exporter-settings.yaml"
