@@ -12,6 +12,7 @@ import logging
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -20,12 +21,14 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from extender import verbs
+from extender.doors import doors
+from extender.entrance import STOPPING, guarded, named
 from extender.inventory.judgement import Judgement
 from extender.inventory.survey import Survey
 from extender.kube import KubeError
 from extender.metrics import Metrics
 from extender.process import World, start
-from extender.settings import Settings, load
+from extender.settings import Scoring, Settings, load
 from extender.settings_file import SettingsError
 from extender.web.background import Background
 from extender.web.pages import pages
@@ -43,17 +46,18 @@ def create_app(settings: Settings, world: World) -> Flask:
     """Returns the app; nothing is started."""
     app = Flask("extender")
     app.config["MAX_CONTENT_LENGTH"] = settings.listen.max_body_bytes
+    app.extensions["metrics"] = world.metrics
     world.metrics.show_nodes(world.inventory.count_nodes)
     world.metrics.show_pods(world.inventory.count_pods)
 
     @app.post("/scheduler/filter")
     def filter_nodes() -> Response:
-        return _answer(world, "filter", _filter, scheduler.filter_error)
+        return _answer(world, "filter", partial(_filter, settings.scoring), scheduler.filter_error)
 
     @app.post("/scheduler/prioritize")
     def prioritize() -> Response:
         # A bare array has no place for an error; the scheduler takes an empty one as "no preference".
-        return _answer(world, "prioritize", _prioritize, lambda _: [])
+        return _answer(world, "prioritize", partial(_prioritize, settings.scoring), lambda _: [])
 
     @app.post("/scheduler/preempt")
     def preempt() -> Response:
@@ -70,7 +74,7 @@ def create_app(settings: Settings, world: World) -> Flask:
 
     @app.get("/readyz")
     def readyz() -> tuple[str, int]:
-        missing = world.missing()
+        missing = "the extender is about to end" if request.environ.get(STOPPING) else world.missing()
         return (f"{missing}\n", 503) if missing else ("ok\n", 200)
 
     @app.get("/metrics")
@@ -81,7 +85,7 @@ def create_app(settings: Settings, world: World) -> Flask:
         limits = Limits(settings.what_if.seconds, settings.what_if.max_body_bytes)
         background = app.extensions["what-if"] = Background(world.inventory.all_nodes, limits)
         app.register_blueprint(pages(background, limits, world.missing))
-
+    app.wsgi_app = named(guarded(app.wsgi_app, doors(settings)))  # type: ignore[assignment, method-assign]
     return app
 
 
@@ -128,9 +132,10 @@ def _question() -> object:
     return orjson.loads(request.get_data(cache=False))
 
 
-def _filter(world: World, question: object) -> object:
+def _filter(scoring: Scoring, world: World, question: object) -> object:
     args = scheduler.args_from_json(question)
-    survey = verbs.filter_nodes(world.inventory, args.pod, args.names, world.clock(), scheduler=args.scheduler)
+    strategy = scoring.strategy_of(args.profile)
+    survey = verbs.filter_nodes(world.inventory, args.pod, args.names, world.clock(), strategy, args.profile)
     passed = survey.passed
     refused = verbs.refusals(world.inventory, args.pod, survey)
     _count(world.metrics, survey)
@@ -150,9 +155,10 @@ def _filter(world: World, question: object) -> object:
     return scheduler.filter_result(args, passed, failed, refused)
 
 
-def _prioritize(world: World, question: object) -> object:
+def _prioritize(scoring: Scoring, world: World, question: object) -> object:
     args = scheduler.args_from_json(question)
-    return scheduler.priorities(verbs.score_nodes(world.inventory, args.pod, args.names))
+    strategy = scoring.strategy_of(args.profile)
+    return scheduler.priorities(verbs.score_nodes(world.inventory, args.pod, args.names, strategy))
 
 
 def _preempt(world: World, question: object) -> object:

@@ -2,7 +2,7 @@
 How gunicorn serves the extender: read by ``gunicorn -c python:extender.gunicorn_config 'extender.app:serve()'``.
 
 One process, because the inventory, what is on its way and the metrics live in it; threads, because the scheduler
-keeps connections open. The names are gunicorn's.
+keeps connections open: see ``extender.connections``. The names are gunicorn's.
 """
 
 from __future__ import annotations
@@ -12,20 +12,24 @@ import sys
 from gunicorn.glogging import Logger  # type: ignore[import-untyped]
 
 from extender import logs
+from extender.doors import doors
 from extender.settings import load
 from extender.settings_file import SettingsError
 
 try:
     _settings = load()
+    _doors = doors(_settings)
 except SettingsError as error:
     sys.exit(f"Error: {error}")
 
-bind = f"{_settings.listen.address}:{_settings.listen.port}"
+bind = [door.bind for door in _doors]
 workers = 1
-worker_class = "gthread"
-threads = _settings.listen.threads
+worker_class = "extender.connections.Worker"
+threads = 1
+"""How many there are is the worker's own matter; of the connections gunicorn takes this many off for waiting ones."""
+worker_connections = _settings.listen.connections
 keepalive = _settings.listen.keep_alive_seconds
-graceful_timeout = _settings.listen.graceful_seconds
+graceful_timeout = _settings.listen.drain_seconds + _settings.listen.graceful_seconds
 timeout = 60
 """Seconds after which a worker that has stopped beating is replaced; requests are not limited by it."""
 preload_app = False

@@ -7,6 +7,7 @@ Callers put what belongs to a line into ``extra``; both forms show it.
 from __future__ import annotations
 
 import logging
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,6 +15,8 @@ import orjson
 
 from extender.settings_file import Log
 
+REQUEST: ContextVar[str] = ContextVar("request", default="")
+"""The id of the request that is being answered; every line written meanwhile bears it."""
 _ORDINARY = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 """Attributes that every record has; what else a record has came from ``extra``."""
 
@@ -63,4 +66,7 @@ class TextFormatter(logging.Formatter):
 
 
 def _extra(record: logging.LogRecord) -> dict[str, Any]:
-    return {key: value for key, value in vars(record).items() if key not in _ORDINARY and not key.startswith("_")}
+    request = REQUEST.get()
+    of_request = {"request": request} if request else {}
+    told = {key: value for key, value in vars(record).items() if key not in _ORDINARY and not key.startswith("_")}
+    return of_request | told

@@ -72,6 +72,17 @@ class Metrics:
             "unreadable_objects", "Objects that could not be understood; the log names them.", "resource"
         )
 
+        self.dropped = self._counter(
+            "dropped_connections",
+            "Connections that were closed on a client, by why (slow, handshake, malformed, crowd).",
+            "why",
+        )
+        self.certificates = self._counter(
+            "certificate_readings",
+            "Readings of the certificate's files after a change, by result (ok, failed).",
+            "result",
+        )
+
     def show_nodes(self, count: Callable[[], Mapping[str, int]]) -> None:
         """Makes the gauge of nodes by knowledge read ``count`` at each scrape."""
         self._gauge("nodes", "Nodes, by what we know of them (exact, estimated, stale, unknown).", "knowledge", count)

@@ -9,7 +9,7 @@ How good a placement is, 0 to 10, from the zones before and after it.
     closeness = local distance / mean distance between the zones used
 
 Only zones that a pod uses exclusively count; a pod that uses none scores 0 everywhere: the other plugins of the
-scheduler decide. What only init containers hold counts as free. ``scoring.md`` explains the formula with a picture.
+scheduler decide. What only init containers hold counts as free. ``docs/score.md`` explains the formula with a picture.
 
 One formula for one node and for many: nodes are columns of arrays, shape (Z, N); integers throughout.
 """

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import Field, dataclass, field, fields, is_dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 import yaml
 
@@ -126,6 +126,8 @@ def _section(kind: type[Section], document: object, where: str) -> Section:
 def _value(kind: Any, value: object, where: str) -> object:
     if is_dataclass(kind) and isinstance(kind, type):
         return _section(kind, value, where)
+    if get_origin(kind) is Mapping:
+        return _named(get_args(kind)[1], value, where)
     if issubclass(kind, StrEnum):
         allowed = [str(member) for member in kind]
         if value not in allowed:
@@ -135,6 +137,16 @@ def _value(kind: Any, value: object, where: str) -> object:
         wanted = {int: "a whole number", str: "text", bool: "true or false"}[kind]
         raise SettingsError(f"{where} must be {wanted}, not {value!r}")
     return value
+
+
+def _named(kind: Any, document: object, where: str) -> Mapping[str, object]:
+    """Reads values by names that are the user's own."""
+    if not isinstance(document, Mapping):
+        raise SettingsError(f"{where} must be a mapping of names, not {document!r}")
+    for name in document:
+        if not isinstance(name, str):
+            raise SettingsError(f"{where} must be a mapping of names, and {name!r} is none")
+    return {name: _value(kind, value, _joined(where, name)) for name, value in document.items()}
 
 
 def _joined(where: str, key: object) -> str:

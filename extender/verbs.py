@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from operator import itemgetter
 
 import numpy as np
 
@@ -28,7 +30,7 @@ from extender.inventory.survey import Footing, Survey, footing
 from extender.model.pod import Pod
 from extender.model.report import Missing
 from extender.model.verdict import Refusal
-from extender.score import Strategy
+from extender.score import BEST, Strategy
 from extender.wire.answers import overfull_sentence
 from extender.wire.explanation import refusal_sentence, scarce, summary_sentence
 from extender.wire.preemption import Preemption, Victims
@@ -69,7 +71,7 @@ def filter_nodes(
 
 def score_nodes(
     inventory: Inventory, pod: Pod, names: Sequence[str], strategy: Strategy = Strategy.PACK
-) -> dict[int, list[str]]:
+) -> dict[int, Sequence[str]]:
     """
     Scores the placement that the kubelet would choose on each node; nodes that are not known score 0.
 
@@ -82,10 +84,9 @@ def score_nodes(
         if not one.fits or pod.uid in one.node.held:
             scores[place] = 0
     order = np.argsort(scores, kind="stable")
-    ranked = [names[place] for place in order.tolist()]
-    values, starts = np.unique(scores[order], return_index=True)
-    ends = [*starts[1:].tolist(), len(ranked)]
-    return {score: ranked[start:end] for score, start, end in zip(values.tolist(), starts.tolist(), ends, strict=True)}
+    ranked = itemgetter(*order.tolist())(names) if len(names) > 1 else names
+    ends = np.cumsum(np.bincount(scores, minlength=BEST + 1)).tolist()
+    return {score: ranked[start:end] for score, (start, end) in enumerate(pairwise([0, *ends])) if start < end}
 
 
 def refusals(inventory: Inventory, pod: Pod, survey: Survey) -> dict[str, str]:

@@ -14,13 +14,14 @@ from extender.inventory.live import Inventory
 from extender.inventory.rules import Assume, Rules, UnknownNodes
 from extender.model.observed import ObservedPod
 from extender.process import World
-from extender.settings import Listen, Settings
+from extender.score import Strategy
+from extender.settings import Listen, Scoring, Settings
 from extender.verbs import OutcomeUnknownError
 from extender.wire.scheduler import Binding
 
 AMOUNTS = {"requests": {"cpu": "6", "memory": "12Gi"}, "limits": {"cpu": "6", "memory": "12Gi"}}
 BUDGET = {"requests": {"cpu": "8", "memory": "16Gi"}, "limits": {"cpu": "8", "memory": "16Gi"}}
-POD = {
+POD: dict[str, Any] = {
     "metadata": {"name": "c", "namespace": "default", "uid": "uid-c"},
     "spec": {
         "resources": BUDGET,
@@ -135,6 +136,22 @@ def test_prioritize_scores_every_node_it_is_asked_about(client: FlaskClient) -> 
     answer = ask(client, "prioritize", {"Pod": POD, "NodeNames": ["idle", "full", "new"]})
 
     assert {"idle": 4, "full": 0, "new": 0} == {entry["Host"]: entry["Score"] for entry in answer}
+
+
+def test_each_profile_of_the_scheduler_has_its_strategy() -> None:
+    """By default the fuller node is better; a profile that spreads prefers the idle one."""
+    settings = Settings(scoring=Scoring(profiles={"numa-spread": Strategy.SPREAD}))
+    world = World(inventory(Rules(assume=Assume.BIND)))
+    world.inventory.reported(report("half", database("x"), database("y")), now=0.0)
+    client = create_app(settings, world).test_client()
+    scores = {}
+    for profile in ("numa-scheduler", "numa-spread"):
+        pod = POD | {"spec": POD["spec"] | {"schedulerName": profile}}
+        answer = ask(client, "prioritize", {"Pod": pod, "NodeNames": ["idle", "half"]})
+        scores[profile] = {one["Host"]: one["Score"] for one in answer}
+
+    assert scores["numa-scheduler"]["half"] > scores["numa-scheduler"]["idle"]
+    assert scores["numa-spread"]["half"] < scores["numa-spread"]["idle"]
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from score_picture import FILE, PLACES, picture
 
 from extender.model.room import Room
-from extender.score import score
+from extender.score import Strategy, score
 
 
 def zones(*free: int, resource: str = "cpu", allocatable: int = 32) -> list[Room]:
@@ -49,3 +50,40 @@ def test_a_score_is_never_out_of_bounds(amounts: list[tuple[int, int]], far: int
     before, after = (zones(*(pick(pair) for pair in amounts)) for pick in (max, min))
 
     assert score(before, after, lambda _one, _other: far) in range(11)
+
+
+def test_the_examples_of_the_page_are_so() -> None:
+    """docs/score.md tells the scores that the code gives."""
+    page = (FILE.parent / "score.md").read_text(encoding="utf-8")
+    rows = [f"| {place.name} | {' | '.join(str(place.score(each)) for each in Strategy)} |" for place in PLACES]
+
+    assert f"| place | {' | '.join(Strategy)} |\n|---|---|---|---|\n" + "\n".join(rows) in page
+
+
+def test_the_picture_of_the_page_is_up_to_date() -> None:
+    """docs/score.svg is what ``python tests/score_picture.py`` makes."""
+    assert picture() == FILE.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("strategy", Strategy)
+def test_a_node_without_a_live_shared_pool_is_worth_half(strategy: Strategy) -> None:
+    """Taking the last CPU of the shared pool halves the score, whatever the strategy."""
+    before, after = zones(16, 32), zones(4, 32)
+    whole, half = (score(before, after, distance, strategy, alive=alive) for alive in (True, False))
+
+    assert whole // 2 == half
+    assert whole > 0
+
+
+@pytest.mark.parametrize(
+    ("strategy", "better", "worse"),
+    [
+        pytest.param(Strategy.PACK, 10, 20, id="pack takes the smaller hole"),
+        pytest.param(Strategy.SPREAD, 30, 20, id="spread takes the emptier zone"),
+    ],
+)
+def test_strategies_choose_the_place(strategy: Strategy, better: int, worse: int) -> None:
+    """Of two places for the same pod each strategy prefers its own."""
+    scores = [score(zones(free), zones(free - 8), distance, strategy) for free in (better, worse)]
+
+    assert scores[0] > scores[1]

@@ -38,10 +38,14 @@ def test_a_file_changes_what_it_names(tmp_path: Path, monkeypatch: pytest.Monkey
     ("document", "sentence"),
     [
         pytest.param(
-            [1], "the file must be a mapping with keys listen, inventory, rules, whatIf, log, not [1]", id="a list"
+            [1],
+            "the file must be a mapping with keys listen, tls, health, inventory, rules, scoring, whatIf, log, not [1]",
+            id="a list",
         ),
         pytest.param(
-            {"port": 1}, "port is not a setting; allowed here: listen, inventory, rules, whatIf, log", id="no section"
+            {"port": 1},
+            "port is not a setting; allowed here: listen, tls, health, inventory, rules, scoring, whatIf, log",
+            id="no section",
         ),
         pytest.param(
             {"log": {"colour": "red"}}, "log.colour is not a setting; allowed here: format, level", id="unknown key"
@@ -64,6 +68,21 @@ def test_a_file_changes_what_it_names(tmp_path: Path, monkeypatch: pytest.Monkey
             {"rules": {"unknownNodes": "maybe"}},
             "rules.unknownNodes must be one of pass, refuse, not 'maybe'",
             id="not a choice",
+        ),
+        pytest.param(
+            {"scoring": {"profiles": "spread"}},
+            "scoring.profiles must be a mapping of names, not 'spread'",
+            id="a text for a mapping",
+        ),
+        pytest.param(
+            {"scoring": {"profiles": {1: "spread"}}},
+            "scoring.profiles must be a mapping of names, and 1 is none",
+            id="a number for a name",
+        ),
+        pytest.param(
+            {"scoring": {"profiles": {"batch": "most"}}},
+            "scoring.profiles.batch must be one of pack, spread, balanced, not 'most'",
+            id="not a choice, by name",
         ),
     ],
 )

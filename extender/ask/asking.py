@@ -6,6 +6,7 @@ What is wrong with an option is said by its name; what is wrong in a file by the
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -138,15 +139,11 @@ def _machine(path: str) -> object:
 
 
 def _from_sysfs(path: str) -> object:
-    command = [sys.executable, "-m", "extender.exporter.cli", *_EXPORTER, "--sysfs", path]
+    command = [sys.executable, "-m", "extender.exporter.scan", path]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - no shell, our own program
     if done.returncode:
-        why = _last(done.stderr.splitlines())
-        raise SourceError(f"--machine {path}: numa-exporter cannot read it as a copy of /sys: {why}")
-    return yaml.safe_load(done.stdout)
-
-
-_EXPORTER = ("--oneshot", "--dry-run", "--node-name", "imagined")
+        raise SourceError(f"--machine {path}: this is no copy of /sys: {_last(done.stderr.splitlines())}")
+    return json.loads(done.stdout)
 
 
 def _last(lines: Iterable[str]) -> str:

@@ -12,7 +12,6 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from operator import itemgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +21,7 @@ from extender.columns.crowd import ample
 from extender.columns.demand import Demand, demand
 from extender.columns.kernel import Fate, admit
 from extender.columns.law import Law, law_of
+from extender.columns.names import UNHEARD, Names
 from extender.columns.reasons import reasons_of, why_of
 from extender.columns.standing import Rows, standing
 from extender.columns.table import Bools, Ints, Table
@@ -31,8 +31,6 @@ from extender.kubelet.admission import Kubelet
 from extender.model.pod import Pod
 from extender.score import Strategy
 
-UNHEARD = -1
-"""The slot of a name that the fleet has not heard of."""
 REMEMBERED_BYTES = 32 << 20
 """What answers may take; with 5,000 nodes that is about 500 questions."""
 FEWEST_QUESTIONS = 16
@@ -119,7 +117,7 @@ class Fleet:
         self._lock = threading.Lock()
         self._news_lock = threading.Lock()
         self._news: dict[str, None] = {}
-        self._slots: dict[str, int] = {}
+        self._names = Names()
         self._free: list[int] = []
         self._entries: list[Entry | None] = []
         self._kubelets: list[Kubelet | None] = []
@@ -130,7 +128,8 @@ class Fleet:
         self._generation = 0
         self._members = 0
         """How often a name has come or gone."""
-        self._lists: deque[tuple[Sequence[str], Ints]] = deque(maxlen=LISTS)
+        self._lists: deque[tuple[str, Ints]] = deque(maxlen=LISTS)
+        """Names, none of which has a line break, as lines, and their slots."""
         self._ruled = self._doubtful = self._twins = 0
         """How many nodes are judged by a rule, and how many are in doubt; twins asked for the question under way."""
         self._answers: OrderedDict[tuple[Shape, Strategy], Answers] = OrderedDict()
@@ -183,13 +182,14 @@ class Fleet:
             self._put(name, self._read(name))
 
     def _put(self, name: str, entry: Entry | None) -> None:
-        slot = self._slots.get(name)
+        slot = self._names.get(name)
         if slot is None:
             if entry is None:
                 return
             if not self._free:
                 self._resize(2 * len(self._entries))
-            slot = self._slots[name] = self._free.pop()
+            slot = self._free.pop()
+            self._names.add(name, slot)
             self._members += 1
             self._lists.clear()
             self._table[slot] = -1
@@ -206,7 +206,7 @@ class Fleet:
             self._leave_table(slot)
             self._entries[slot] = self._kubelets[slot] = None
             self._changed[slot] = 0
-            del self._slots[name]
+            self._names.remove(name)
             self._members += 1
             self._lists.clear()
             self._free.append(slot)
@@ -333,25 +333,19 @@ class Fleet:
             self._dispel(answers, pod, shape, slots[judged])
 
     def _slots_named(self, names: Sequence[str]) -> Ints:
-        """
-        The slots of names. Thousands of names are told apart again in each question, so lists of them are remembered:
-        what filter let through is what prioritize is asked about, and to compare is quicker than to look up.
-        """
+        """The slots of names; what filter let through is what prioritize is asked about, so lists are remembered."""
+        text = "\n".join(names)
         for known, slots in self._lists:
-            if known == names:
+            if len(slots) == len(names) and known == text:
                 return slots
-        if len(names) > 1:
-            try:
-                return np.array(itemgetter(*names)(self._slots), np.int64)
-            except KeyError:
-                pass
-        return np.array([self._slots.get(name, UNHEARD) for name in names], np.int64)
+        return self._names.find(names, text)
 
     def remember(self, names: Sequence[str], slots: Ints, members: int) -> None:
         """Remembers a list of names that may be asked about soon, as of a membership of the fleet."""
+        text = "\n".join(names)
         with self._lock:
-            if members == self._members and len(names) > 1:
-                self._lists.append((names, slots))
+            if members == self._members and text.count("\n") == len(names) - 1:
+                self._lists.append((text, slots))
 
     def _remembered(self, shape: Shape, strategy: Strategy) -> Answers:
         key = shape, strategy

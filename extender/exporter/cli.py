@@ -118,7 +118,7 @@ def _serve(chosen: Settings, api: Api) -> None:
     server = None
     if chosen.serve.port:
         try:
-            server = Server(chosen.serve.address, chosen.serve.port, metrics, made.is_alive, made.is_ready)
+            server = Server(chosen.serve_address, chosen.serve.port, metrics, made.is_alive, made.is_ready)
         except ServeError as error:
             raise UsersMistake(str(error)) from None
         server.start()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Callable
 from http import HTTPStatus
@@ -10,6 +11,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from extender.exporter.metrics import Metrics
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
+
+CLIENT_SECONDS = 10
+"""A client that says nothing for so long is left."""
 
 
 class ServeError(Exception):
@@ -29,6 +33,8 @@ class Server:
     ) -> None:
         class Handler(BaseHTTPRequestHandler):
             """Answers for this server."""
+
+            timeout = CLIENT_SECONDS
 
             def do_GET(self) -> None:
                 """Answers with a page."""
@@ -55,8 +61,13 @@ class Server:
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
                 """Says nothing: a scrape is no event."""
 
+        class Pages(ThreadingHTTPServer):
+            """Listens on addresses of both families."""
+
+            address_family = socket.AF_INET6 if ":" in address else socket.AF_INET
+
         try:
-            self._server = ThreadingHTTPServer((address, port), Handler)
+            self._server = Pages((address, port), Handler)
         except (OSError, OverflowError) as error:
             raise ServeError(
                 f"serve.address {address!r} with serve.port {port} cannot be listened on: {error}"

@@ -17,8 +17,8 @@ from extender.exporter.fingerprint import Method
 from extender.exporter.gather import Places
 from extender.settings_file import Log, SettingsError, bounded, load
 
-NODE_NAME, NODE_IP = "NODE_NAME", "NODE_IP"
-"""Environment variables with the Node's name and address, filled from spec.nodeName and status.hostIP in a pod."""
+NODE_NAME, NODE_IP, POD_IP = "NODE_NAME", "NODE_IP", "POD_IP"
+"""Environment variables, filled from a pod's spec.nodeName, status.hostIP and status.podIP."""
 
 
 class ConfigurationSource(StrEnum):
@@ -96,7 +96,7 @@ class Serve:
     """/metrics, /healthz and /readyz, in plain HTTP."""
 
     address: str = "127.0.0.1"
-    """Address to listen on."""
+    """Address to listen on; empty is that of the environment's POD_IP, else loopback."""
     port: int = bounded(9448, 0, 65_535)
     """TCP port; 0 is none, nothing is served."""
 
@@ -129,6 +129,11 @@ class Settings:
         """Where the kubelet tells its configuration."""
         host = os.environ.get(NODE_IP) or "127.0.0.1"
         return self.kubelet.url or f"https://{f'[{host}]' if ':' in host else host}:10250/configz"
+
+    @property
+    def serve_address(self) -> str:
+        """Where /metrics, /healthz and /readyz are served."""
+        return self.serve.address or os.environ.get(POD_IP) or "127.0.0.1"
 
     @property
     def configuration_file(self) -> Path:

@@ -14,8 +14,9 @@ from itertools import compress
 import numpy as np
 from numpy.typing import NDArray
 
-from extender.columns.fleet import UNHEARD, Entry, Told, Way
+from extender.columns.fleet import Entry, Told, Way
 from extender.columns.kernel import Fate
+from extender.columns.names import UNHEARD
 from extender.columns.table import Bools
 from extender.inventory.judgement import Judgement
 from extender.inventory.node import Knowledge, Node
@@ -80,9 +81,9 @@ class Survey:
     """Place to judgement, of nodes that were judged by themselves."""
 
     @cached_property
-    def passed(self) -> list[str]:
+    def passed(self) -> Sequence[str]:
         """Names of the nodes that are let through."""
-        return list(compress(self.names, self.fits.tolist()))
+        return self.names if self.fits.all() else list(compress(self.names, self.fits.tolist()))
 
     def refused(self) -> NDArray[np.int64]:
         """Places of the nodes that are not."""

@@ -22,7 +22,7 @@ from extender.kubelet.errors import KubeletCrash, StartError
 from extender.kubelet.features import Gates, gates
 from extender.kubelet.hints import Hints
 from extender.kubelet.memory_manager import MemoryManager, memory_manager
-from extender.kubelet.options import TopologyOptions, cpu_options, topology_options
+from extender.kubelet.options import TopologyOptions, check_topology_options, cpu_options, topology_options
 from extender.kubelet.requests import ContainerRequest, PodRequest, pod_request
 from extender.kubelet.reservation import check_capacity, check_reserved_memory, reservation
 from extender.kubelet.topology import CpuTopology, discover
@@ -77,13 +77,10 @@ def start(machine: Machine, configuration: KubeletConfiguration, version: Versio
     resolved = gates(version, configuration.feature_gates)
     check_reserved_memory(configuration.reserved_memory)
     reserved = reservation(machine, configuration, version)
+    check_topology_options(configuration.topology_options, resolved)
     policy = configuration.topology_policy
     # Policy none returns before options and zones are looked at, so broken options pass with it.
-    options = (
-        TopologyOptions()
-        if policy is TopologyPolicy.NONE
-        else topology_options(configuration.topology_options, resolved)
-    )
+    options = TopologyOptions() if policy is TopologyPolicy.NONE else topology_options(configuration.topology_options)
     manager = topology_manager(machine, policy, options)
     topology = discover(machine)
     memory = None

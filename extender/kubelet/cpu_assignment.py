@@ -79,11 +79,10 @@ def take_packed(
     if count > free.bit_count():
         return AllocationFailure(Cause.NOT_ENOUGH_CPUS, count, available.bit_count())
     accumulator = _Accumulator(topology, free, count)
-    for step in accumulator.steps(spread=spread, uncore=uncore):
-        step()
-        if accumulator.need < 1:
-            return accumulator.result
-    return AllocationFailure(Cause.CPU_ALLOCATION_FAILED, count, available.bit_count())
+    steps = accumulator.steps(spread=spread, uncore=uncore)
+    while accumulator.need > 0:  # the last step takes single CPUs, of which there are enough
+        next(steps)()
+    return accumulator.result
 
 
 class _Accumulator:
@@ -241,11 +240,9 @@ class _Accumulator:
         self._single_cpus([self.free & self.topology.sockets[socket] for socket in self.sockets()])
 
     def _single_cpus(self, groups: Iterable[int]) -> None:
-        for group in groups:
-            for cpu in cpuset.members(group):
-                self._take(1 << cpu)
-                if self.need < 1:
-                    return
+        cpus = (cpu for group in groups for cpu in cpuset.members(group))
+        while self.need > 0:
+            self._take(1 << next(cpus))
 
 
 class _Combination:
@@ -267,7 +264,7 @@ class _Combination:
 
 
 def _combinations(items: Sequence[int], size: int) -> Iterator[_Combination]:
-    """Yields the combinations in lexicographic order of position, sharing memory as Go does."""
+    """Yields the combinations of one item or more in lexicographic order of position, sharing memory as Go does."""
 
     def extend(start: int, left: int, array: list[int], length: int) -> Iterator[_Combination]:
         if left == 0:
@@ -279,8 +276,7 @@ def _combinations(items: Sequence[int], size: int) -> Iterator[_Combination]:
             target[length] = items[index]
             yield from extend(index + 1, left - 1, target, length + 1)
 
-    if size >= 1:
-        yield from extend(0, size, [], 0)
+    yield from extend(0, size, [], 0)
 
 
 @dataclass(slots=True)

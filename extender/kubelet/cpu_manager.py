@@ -120,12 +120,12 @@ class CpuManager:
         return len(self.totals)
 
     def _preferred(self, mask: int, narrowest: int) -> bool:
-        if mask.bit_count() == narrowest:
-            return True
-        if not self.options.align_by_socket:
-            return False
-        per_socket = len(self.topology.zones) // self.topology.reported_sockets
-        return per_socket != 0 and len(self._sockets_of(mask)) == (narrowest + per_socket - 1) // per_socket
+        if self.options.align_by_socket:
+            # On a machine that reports no sockets the kubelet divides by zero here, however wide the affinity is.
+            per_socket = len(self.topology.zones) // self.topology.reported_sockets
+            if per_socket != 0 and len(self._sockets_of(mask)) == (narrowest + per_socket - 1) // per_socket:
+                return True
+        return mask.bit_count() == narrowest
 
     def _sockets_of(self, mask: int) -> set[int]:
         sockets = self.topology.zone_sockets
@@ -248,11 +248,9 @@ class CpuManager:
     # Release
 
     def remove(self, state: CpuState, uid: str, container: str) -> None:
-        """Releases what one container of a pod holds (RemoveContainer)."""
-        entries = state.entries.get(uid, {})
-        held = entries.get(container)
-        if held is None:
-            return
+        """Releases what one container of a pod holds, which must hold something (RemoveContainer)."""
+        entries = state.entries[uid]
+        held = entries[container]
         rest = {name: cpus for name, cpus in entries.items() if name != container}
         if rest:
             state.entries[uid] = rest
@@ -297,9 +295,7 @@ def cpu_manager(
             f"(size of {cpuset.render(reserved)} did not equal {reserved_count})"
         )
     physical = 0
-    for cpu in cpuset.members(reserved):
-        if cpu not in topology.cpu_core:
-            raise StartError("[cpumanager] unable to build the reserved physical CPUs from the reserved set")
+    for cpu in cpuset.members(reserved):  # all of the machine's: a list was held against it before
         physical |= topology.cpu_core[cpu]
     return CpuManager(
         topology=topology,

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 from extender import cpuset
 from extender.kubelet.errors import KubeletCrash, StartError
@@ -420,13 +421,15 @@ def _shrink_init_containers(
     state: MemoryState, pod: PodRequest, container: ContainerRequest, blocks: Iterable[Block]
 ) -> None:
     """Takes over blocks of earlier init containers, so that the entries add up to what is booked."""
+    before = takewhile(lambda one: one.name != container.name and one.kind is not Kind.APP, pod.containers)
+    possible = [earlier for earlier in before if earlier.kind is not Kind.SIDECAR]
     for block in blocks:
         left = block.size
-        for earlier in pod.containers:
-            if earlier.name == container.name or earlier.kind is Kind.APP or left == 0:
+        for earlier in possible:
+            if left == 0:
                 break
             held = state.entries[pod.uid].get(earlier.name)
-            if earlier.kind is Kind.SIDECAR or not held:
+            if not held:
                 continue
             shrunk = []
             for other in held:

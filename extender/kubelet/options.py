@@ -108,15 +108,27 @@ def cpu_options(configured: Mapping[str, str], gates: Gates, version: Version) -
     )
 
 
-def topology_options(configured: Mapping[str, str], gates: Gates) -> TopologyOptions:
+def check_topology_options(configured: Mapping[str, str], gates: Gates) -> None:
+    """
+    Checks that there may be topologyManagerPolicyOptions, under any policy (cmd/kubelet/app/server.go:run).
+
+    Raises:
+        StartError: their gate, which up to 1.35 can be, is off.
+    """
+    if configured and not gates.topology_options:
+        listed = " ".join(f"{name}:{value}" for name, value in sorted(configured.items()))
+        raise StartError(
+            f'topology manager policy options map[{listed}] require feature gates "TopologyManagerPolicyOptions" enabled'
+        )
+
+
+def topology_options(configured: Mapping[str, str]) -> TopologyOptions:
     """
     Reads topologyManagerPolicyOptions; both options are stable in every minor that the twin knows.
 
     Raises:
         StartError: an unknown option, or a value that is no boolean or no integer of at least 8.
     """
-    if configured and not gates.topology_options:
-        raise StartError("topology manager policy options not enabled, but options provided")
     closest, limit = False, DEFAULT_MAX_ALLOWABLE_NUMA_NODES
     for name, value in configured.items():
         if name == "prefer-closest-numa-nodes":

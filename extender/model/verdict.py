@@ -33,7 +33,6 @@ class Cause(StrEnum):
     EMPTY_POOL_INIT = "empty-pool-for-shared-init-container"
     EMPTY_POOL_SUM = "exclusive-sum-equals-budget"
     NOT_ENOUGH_CPUS = "not-enough-cpus"
-    CPU_ALLOCATION_FAILED = "cpu-allocation-failed"
     CPU_ACCOUNTING = "cpu-accounting"
     AMOUNT_NOT_AN_INTEGER = "amount-not-an-int64"
     """M0 of the memory manager."""

@@ -30,7 +30,6 @@ _CAUSES = {
     Cause.SMT_NOT_ENOUGH: "full-pcpus-only finds too few whole cores",
     Cause.EMPTY_POOL_INIT: "nothing of the pod's budget is left for init containers that share",
     Cause.EMPTY_POOL_SUM: "exclusive containers use the whole budget of the pod and others need a share",
-    Cause.CPU_ALLOCATION_FAILED: "the kubelet fails to pick CPUs",
     Cause.CPU_ACCOUNTING: "the kubelet miscounts while it distributes CPUs",
     Cause.AMOUNT_NOT_AN_INTEGER: "the memory manager cannot use an amount that is no whole number of bytes",
     Cause.NO_DEFAULT_HINT: _MEMORY,

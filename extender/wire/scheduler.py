@@ -35,8 +35,8 @@ class Args:
     """The same as whole Node objects by name, with nodeCacheCapable false; None with true."""
     priority: int = 0
     """The pod's."""
-    scheduler: str = ""
-    """The pod's schedulerName."""
+    profile: str = ""
+    """Of the scheduler that places the pod: its ``schedulerName``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +61,14 @@ def args_from_json(value: object) -> Args:
     pod = pod_from_json(document, "Pod")
     spec = fields.mapping(document.get("spec"), "Pod.spec")
     priority = priority_of(spec, "Pod.spec")
-    scheduler = fields.text(spec.get("schedulerName"), "Pod.spec.schedulerName", default="")
+    profile = fields.text(spec.get("schedulerName"), "Pod.spec.schedulerName", default="")
     if args.get("nodenames") is not None:
-        names = _names(fields.sequence(args["nodenames"], "NodeNames"))
-        return Args(pod, names, priority=priority, scheduler=scheduler)
+        return Args(pod, _names(fields.sequence(args["nodenames"], "NodeNames")), None, priority, profile)
     if args.get("nodes") is None:
         raise WireError("NodeNames", None, "a list of names, and Nodes is no list of nodes either")
     listed = fields.mapping(args["nodes"], "Nodes")
     nodes = {_node_name(node): node for node in fields.sequence(listed.get("items"), "Nodes.items")}
-    return Args(pod, list(nodes), nodes, priority, scheduler)
+    return Args(pod, list(nodes), nodes, priority, profile)
 
 
 def binding_from_json(value: object) -> Binding:
@@ -128,7 +127,7 @@ def priorities(by_score: Mapping[int, Sequence[str]]) -> bytes:
 
 def _hosts(names: Sequence[str], score: int) -> str:
     together = "".join(names)
-    if together.isascii() and together.isprintable() and not {'"', "\\"} & set(together):
+    if len(orjson.dumps(together)) == len(together) + len('""'):  # nothing in it needs more than itself
         between = f'","Score":{score}}},{{"Host":"'
         return f'{{"Host":"{between.join(names)}","Score":{score}}}'
     return ",".join(orjson.dumps({"Host": name, "Score": score}).decode() for name in names)

@@ -41,7 +41,6 @@ _CAUSES: dict[Cause, Callable[[Refusal], str]] = {
     Cause.NOT_ENOUGH_CPUS: lambda refusal: (
         f"not enough cpus available to satisfy request: requested={refusal.requested}, available={refusal.available}"
     ),
-    Cause.CPU_ALLOCATION_FAILED: lambda _: "failed to allocate cpus",
     Cause.CPU_ACCOUNTING: lambda refusal: (
         f"accounting error, {'not enough' if (refusal.available or 0) > 0 else 'too many'} CPUs allocated, "
         f"remaining: {refusal.available}"

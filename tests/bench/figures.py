@@ -16,6 +16,10 @@ FOLDER = Path(__file__).parent.parent.parent / "build" / "bench"
 WIDTH = 150
 
 
+class MissingError(Exception):
+    """A benchmark lacks something that must be there before; the message says what."""
+
+
 def percentile(seconds: Sequence[float], percent: float) -> float:
     """Returns a percentile, as the smallest value that so many percent do not exceed."""
     ordered = sorted(seconds)

@@ -23,9 +23,8 @@ import yaml
 
 from bench.figures import Figures, percentile
 from bench.nodes import NODES, PODS, Node, Object, changed, cluster, pod, question
-from bench.serving import TESTS, Client, free_port, gunicorn, peak_bytes, resident_bytes, worker
+from bench.serving import TESTS, Client, extender, free_port, peak_bytes, resident_bytes, worker
 from bench.verbs import FILTER, PRIORITIZE
-from extender.settings import VARIABLE
 from extender.wire.nrt import PATH as TOPOLOGIES
 
 BATCHES_A_SECOND = 50
@@ -43,11 +42,7 @@ def measure(size: int, pods: int, rate: int, rounds: int) -> Figures:
         with _api_server(objects) as api:
             settings = _settings(Path(folder), api)
             began = time.monotonic()
-            with gunicorn(
-                "extender.app:serve()",
-                "--config=python:extender.gunicorn_config",
-                environment={VARIABLE: str(settings)},
-            ) as (port, parent):
+            with extender("extender.app:serve()", settings) as (port, parent):
                 ready = time.monotonic() - began
                 pid = worker(parent)
                 resident, peak = resident_bytes(pid), peak_bytes(pid)
@@ -135,7 +130,7 @@ def _api_server(objects: Path) -> Iterator[int]:
         process.wait()
 
 
-def _settings(folder: Path, api: int) -> Path:
+def _settings(folder: Path, api: int) -> Object:
     """Settings and a kubeconfig for a cluster at a port."""
     kubeconfig = folder / "kubeconfig"
     server = {"name": "bench", "cluster": {"server": f"http://127.0.0.1:{api}"}}
@@ -152,14 +147,10 @@ def _settings(folder: Path, api: int) -> Path:
             }
         )
     )
-    settings = folder / "settings.yaml"
-    document = {
+    return {
         "inventory": {"source": "cluster", "kubeconfig": str(kubeconfig)},
         "rules": {"assume": "bind", "staleSeconds": 86_400},
-        "log": {"level": "warning"},
     }
-    settings.write_text(yaml.safe_dump(document))
-    return settings
 
 
 def _answers(port: int, nodes: Sequence[Node], rounds: int) -> list[float]:

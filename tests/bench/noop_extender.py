@@ -1,7 +1,7 @@
 """
 An extender that lets every node through and has no preference: the least that any HTTP extender in Python costs.
 
-Served as the extender is, by gunicorn with one gthread worker: ``gunicorn -c tests/bench/noop_gunicorn.py``.
+Served as the extender is, by gunicorn with one gthread worker.
 """
 
 from __future__ import annotations

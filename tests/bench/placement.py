@@ -311,8 +311,9 @@ def bound(mix: str, seed: int, count: int) -> int:
 
 
 def measure(count: int, seeds: int, mixes: Sequence[str], workers: int) -> Figures:
-    """Runs every ranking on every mix."""
+    """Runs every ranking on every mix, or on those named."""
     rows = []
+    mixes = mixes or tuple(MIXES)
     with ProcessPoolExecutor(workers) as pool:
         bounds = {mix: [pool.submit(bound, mix, seed, count) for seed in range(seeds)] for mix in mixes}
         runs = {

@@ -19,11 +19,12 @@ from pathlib import Path
 from typing import Any, Self
 
 import urllib3
+import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from bench.figures import Figures
+from bench.figures import Figures, MissingError
 from bench.nodes import NODES, Node, Object, cluster, pod
-from bench.serving import GTHREAD, gunicorn
+from bench.serving import noop
 
 sys.path.append(str(Path(__file__).parent.parent / "cluster"))  # the lab
 
@@ -32,13 +33,16 @@ from lab.process import Process
 from lab.product import Product
 from lab.scheduler import scheduler
 from lab.waiting import eventually
-from lab.workspace import REPOSITORY, Workspace
+from lab.workspace import REPOSITORY, Workspace, missing_binaries
 
 CONFIGURATION = REPOSITORY / "config" / "scheduler.yaml"
 PROFILE = "numa-scheduler"
 NAMESPACE = "bench"
 WORKERS = 16
-BOUND_SECONDS = 600
+UNLIMITED = {"qps": 5000, "burst": 5000}
+"""By default a scheduler sends no more than 50 requests a second, and so binds no more pods, with or without extender."""
+BOUND = b'{"type":"ADDED"'
+BOUND_SECONDS = 300
 _numbers = count()
 
 
@@ -98,8 +102,16 @@ class Lab:
         self.workspace.close(keep=False)
 
 
-def measure(count_nodes: int, count_pods: int, variants: Sequence[Variant]) -> Figures:
-    """Measures each variant once."""
+def measure(count_nodes: int, count_pods: int, names: Sequence[str]) -> Figures:
+    """
+    Measures each variant once, or those whose name contains one of the names.
+
+    Raises:
+        MissingError: the lab's programs are not there.
+    """
+    if missing_binaries():
+        raise MissingError("the lab is not built: tests/cluster/build.sh builds it")
+    variants = [one for one in VARIANTS if not names or any(name in one.name for name in names)]
     lab = Lab(list(cluster(count_nodes, most_pods=0)))
     try:
         rows = [_measured(lab, variant, count_pods) for variant in variants]
@@ -153,12 +165,14 @@ def _pod(name: str) -> Object:
 
 
 def _configuration(lab: Lab, variant: Variant) -> Path:
-    """The configuration that users take; only ours in bind mode has a bindVerb."""
-    if variant.extender == "bind":
-        return CONFIGURATION
-    path = lab.workspace.folder / f"without-bind-{variant.extender}.yaml"
-    lines = CONFIGURATION.read_text().splitlines(keepends=True)
-    path.write_text("".join(line for line in lines if not line.lstrip().startswith("bindVerb:")))
+    """The configuration that users take, without a limit on requests; only ours in bind mode has a bindVerb."""
+    document = yaml.safe_load(CONFIGURATION.read_text())
+    document["clientConnection"] |= UNLIMITED
+    if variant.extender != "bind":
+        for extender in document["extenders"]:
+            del extender["bindVerb"]
+    path = lab.workspace.folder / f"{variant.extender}.yaml"
+    path.write_text(yaml.safe_dump(document, sort_keys=False))
     return path
 
 
@@ -167,7 +181,7 @@ def _extender(lab: Lab, variant: Variant) -> Iterator[str | None]:
     if variant.extender == "none":
         yield None
     elif variant.extender == "noop":
-        with gunicorn("bench.noop_extender:app", *GTHREAD) as (port, _):
+        with noop() as port:
             yield f"http://127.0.0.1:{port}"
     else:
         changes = {
@@ -208,8 +222,11 @@ class Bindings:
             self._response = response
             self._opened.set()
             with suppress(urllib3.exceptions.ProtocolError):  # how it ends
+                rest = b""
                 for chunk in response.stream(1 << 16):
-                    self.times += [time.perf_counter()] * chunk.count(b'{"type":"ADDED"')
+                    seen = rest + chunk
+                    self.times += [time.perf_counter()] * seen.count(BOUND)
+                    rest = seen[1 - len(BOUND) :]  # a chunk may end within the words
 
     def wait(self, wanted: int) -> None:
         """Waits until so many pods are bound."""

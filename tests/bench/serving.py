@@ -7,10 +7,16 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+import yaml
+
+from bench.figures import FOLDER
+from extender.settings import VARIABLE
 
 ROOT = Path(__file__).parent.parent.parent
 TESTS = Path(__file__).parent.parent
@@ -19,15 +25,38 @@ GTHREAD = ("--worker-class=gthread", "--workers=1", "--threads=8", "--keep-alive
 
 
 @contextmanager
-def gunicorn(app: str, *options: str, environment: Mapping[str, str] | None = None) -> Iterator[tuple[int, int]]:
-    """Serves an app and yields its port and the process id of its worker's parent, once it says that it is ready."""
+def extender(
+    app: str = "bench.served:serve()", settings: Mapping[str, object] | None = None, *, nodes: int = 0
+) -> Iterator[tuple[int, int]]:
+    """Serves an extender as users do; yields its port and the process id of its worker's parent, once it is ready."""
     port = free_port()
-    command = [sys.executable, "-m", "gunicorn", f"--bind=127.0.0.1:{port}", *options, app]
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "extender.yaml")
+        file.write_text(yaml.safe_dump({**(settings or {}), "listen": {"port": port}}))
+        with _gunicorn(
+            port, ["--config=python:extender.gunicorn_config", app], {VARIABLE: str(file), "NODES": str(nodes)}
+        ) as pid:
+            yield port, pid
+
+
+@contextmanager
+def noop() -> Iterator[int]:
+    """Serves the extender that does nothing, by gunicorn's own worker; yields its port."""
+    port = free_port()
+    with _gunicorn(port, [*GTHREAD, f"--bind=127.0.0.1:{port}", "bench.noop_extender:app"], {}):
+        yield port
+
+
+@contextmanager
+def _gunicorn(port: int, words: list[str], environment: Mapping[str, str]) -> Iterator[int]:
     path = os.pathsep.join(map(str, (TESTS, ROOT)))
-    process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": path, **(environment or {})})
+    command = [sys.executable, "-m", "gunicorn", *words]
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    with Path(FOLDER, "servers.log").open("ab") as log:  # as much as by default, for that costs time too
+        process = subprocess.Popen(command, cwd=ROOT, stderr=log, env={**os.environ, "PYTHONPATH": path, **environment})
     try:
         _wait(port, process)
-        yield port, process.pid
+        yield process.pid
     finally:
         process.terminate()
         with suppress(subprocess.TimeoutExpired):

@@ -14,7 +14,7 @@ import orjson
 
 from bench.figures import Figures, percentile
 from bench.nodes import pod, question
-from bench.serving import GTHREAD, Client, gunicorn
+from bench.serving import Client, extender, noop
 
 FILTER, PRIORITIZE = "/scheduler/filter", "/scheduler/prioritize"
 _numbers = count()
@@ -23,13 +23,9 @@ _numbers = count()
 def measure(sizes: tuple[int, ...], rounds: int) -> Figures:
     """Measures clusters of these sizes."""
     rows: list[dict[str, object]] = []
-    with gunicorn("bench.noop_extender:app", *GTHREAD) as (idle, _):
+    with noop() as idle:
         for size in sizes:
-            with gunicorn(
-                "bench.served:serve()",
-                "--config=python:extender.gunicorn_config",
-                environment={"NODES": str(size)},
-            ) as (port, _):
+            with extender(nodes=size) as (port, _):
                 rows += _measured(size, rounds, Client(port), Client(idle))
     return Figures("verbs", "Verbs over gunicorn, milliseconds", rows)
 

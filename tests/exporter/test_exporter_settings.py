@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from extender.exporter.settings import ConfigurationSource, Flags, Settings, settings
+from extender.exporter.settings import ConfigurationSource, Flags, Serve, Settings, settings
 from extender.settings_file import SettingsError, load, options, read
 
 CONFIG = Path(__file__).resolve().parents[2] / "config" / "exporter.yaml"
@@ -136,3 +136,22 @@ def test_a_file_that_cannot_be_used_is_named(tmp_path: Path, content: str | None
         settings(str(file), Flags())
 
     assert str(raised.value).startswith(sentence.format(file=file))
+
+
+@pytest.mark.parametrize(
+    ("written", "environment", "address"),
+    [
+        pytest.param("127.0.0.1", {"POD_IP": "10.0.0.7"}, "127.0.0.1", id="an address"),
+        pytest.param("", {"POD_IP": "fd00::7"}, "fd00::7", id="the pod's own"),
+        pytest.param("", {}, "127.0.0.1", id="loopback, outside of pods"),
+    ],
+)
+def test_the_pages_are_at_the_pods_address(
+    monkeypatch: pytest.MonkeyPatch, written: str, environment: dict[str, str], address: str
+) -> None:
+    """An empty address is that of the pod, where kubelet and Prometheus look."""
+    monkeypatch.delenv("POD_IP", raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+
+    assert address == Settings(serve=Serve(address=written)).serve_address

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import product
 
 import pytest
@@ -177,3 +178,14 @@ def test_order_of_lists_changes_nothing(data: st.DataObject) -> None:
     shuffled = data.draw(st.permutations(lists))
 
     assert manager.merge(lists) == manager.merge(shuffled)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_where_distances_are_missing_the_walk_is_walked(data: st.DataObject) -> None:
+    """On full rows the twin's own walk, meant for short ones, finds what the closed form finds."""
+    drawn = data.draw(managers(policy=TopologyPolicy.BEST_EFFORT))
+    manager = replace(drawn, options=TopologyOptions(prefer_closest=True))  # without it no distance is looked at
+    lists = as_hints(data.draw(hint_lists(manager)))
+
+    assert manager._best(lists) == manager._walk(lists)

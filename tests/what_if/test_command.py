@@ -12,13 +12,23 @@ from typing import Any
 import pytest
 import yaml
 from click.testing import CliRunner, Result
+from hypothesis import given, settings
+
+sys.path.append(str(Path(__file__).parent.parent / "exporter"))  # machines as kernels show them
+
+from machines import machines
+from trees import folder, write
 
 from extender.ask import completion
 from extender.ask.command import kubectl_numa
 from extender.cli import main
+from extender.model.machine import Machine
 from extender.samples import sample
+from extender.wire.compact_machine import compact_machine_to_json
 
 PLAIN = str(sample("pods/plain.yaml"))
+SHARED = Path(__file__).resolve().parents[2].parent / "shared"
+MACHINES = Path(os.environ.get("NUMA_EXTENDER_MACHINES", SHARED / "machines"))
 INVENTORY = ["--inventory", str(sample("inventory"))]
 
 
@@ -232,3 +242,44 @@ def test_kubectl_completes(words: list[str], expected: list[str], monkeypatch: A
     completion.main()
 
     assert expected == [line.split("\t")[0] for line in capsys.readouterr().out.splitlines()]
+
+
+@settings(max_examples=6, deadline=None)
+@given(machines())
+def test_a_copy_of_sys_is_a_machine(hardware: Machine) -> None:
+    """--machine DIR means the same as --machine FILE with what the folder's kernel shows of the machine."""
+    with folder() as root:
+        file = root / "machine.json"
+        file.write_text(json.dumps(compact_machine_to_json(hardware)), encoding="utf-8")
+        shown = write(hardware, root / "sys")
+        asked = ["capacity", "-f", PLAIN, "--on", "two-zones", "-o", "json", *INVENTORY]
+        told = [run(*asked, "--machine", str(path)) for path in (shown, file)]
+
+    assert (told[1].exit_code, told[1].output) == (told[0].exit_code, told[0].output)
+
+
+def test_a_recorded_machine_is_asked_about(tmp_path: Path) -> None:
+    """A dump of a real machine of four zones with 20 CPUs each: its zones' rooms and what they hold."""
+    file = MACHINES / "nri-2-socket-4-node-40-core.json"
+    if not file.exists():
+        pytest.skip(f"there are no recorded machines in {MACHINES} (NUMA_EXTENDER_MACHINES names another folder)")
+    for name, content in json.loads(file.read_text())["files"].items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(content)
+    asked = ["capacity", "-f", PLAIN, "--on", "two-zones", "-n", "two-zones", "-o", "json", *INVENTORY]
+    answer = json.loads(run(*asked, "--machine", str(tmp_path)).stdout)
+    (node,) = answer["pods"][0]["nodes"]
+
+    assert answer["changed"]
+    assert [18, 20, 20, 20] == [room["free"]["cpu"] for room in node["rooms"]]
+    assert 4 + 5 + 5 + 5 == node["fits"]
+
+
+def test_a_folder_that_is_no_machine_is_said_to_be_none(tmp_path: Path) -> None:
+    """One sentence names the folder and where CPUs were looked for."""
+    printed = run("capacity", "-f", PLAIN, "--machine", str(tmp_path), *INVENTORY)
+
+    assert 2 == printed.exit_code
+    assert f"--machine {tmp_path}: this is no copy of /sys: there are no CPUs in {tmp_path}/devices/system" in (
+        " ".join(printed.output.split())
+    )

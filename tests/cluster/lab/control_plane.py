@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import urllib3
+import yaml
 
 from lab.api import Api
 from lab.controllers import Controllers
@@ -12,6 +13,23 @@ from lab.waiting import answers
 from lab.workspace import Workspace
 
 TOPOLOGIES = "/apis/topology.node.k8s.io/v1alpha2/noderesourcetopologies"
+PRODUCT_NAMESPACE, PRODUCT_USER = "numa-system", "numa-extender"
+# What the accounts of the product ask for, and what kubelets ask about them.
+AUDIT = {
+    "apiVersion": "audit.k8s.io/v1",
+    "kind": "Policy",
+    "omitStages": ["RequestReceived"],
+    "rules": [
+        {"level": "Metadata", "userGroups": [f"system:serviceaccounts:{PRODUCT_NAMESPACE}"]},
+        {"level": "Metadata", "users": [PRODUCT_USER]},
+        {
+            "level": "RequestResponse",
+            "userGroups": ["system:nodes"],
+            "resources": [{"group": "authorization.k8s.io", "resources": ["subjectaccessreviews"]}],
+        },
+        {"level": "None"},
+    ],
+}
 
 
 class ControlPlane:
@@ -52,6 +70,9 @@ class ControlPlane:
             ],
             ready=lambda: answers(f"{etcd}/readyz"),
         )
+        self.audit_file = self.folder / "audit.log"
+        audit_policy = self.folder / "audit-policy.yaml"
+        audit_policy.write_text(yaml.safe_dump(AUDIT))
         gates = ",".join(f"{name}={str(on).lower()}" for name, on in (feature_gates or {}).items())
         self.apiserver = workspace.process(
             "kube-apiserver",
@@ -74,6 +95,8 @@ class ControlPlane:
                 "--enable-admission-plugins=NodeRestriction",
                 "--disable-admission-plugins=ServiceAccount",
                 "--profiling=false",
+                f"--audit-policy-file={audit_policy}",
+                f"--audit-log-path={self.audit_file}",
                 f"--feature-gates={gates}",
                 f"--v={verbosity}",
             ],

@@ -72,10 +72,10 @@ class Authority:
         # Any private key will do for the tokens of service accounts.
         self.service_account_key = self.serving("service-accounts").key
 
-    def serving(self, name: str) -> Serving:
-        """Writes the certificate of a server on 127.0.0.1 that is also known by `name`."""
+    def serving(self, name: str, address: str = "127.0.0.1") -> Serving:
+        """Writes the certificate of a server on an address that is also known by `name`."""
         files = Serving(self._folder / f"{name}.crt", self._folder / f"{name}.key")
-        certificate = self._authority.issue_cert("127.0.0.1", "localhost", name)
+        certificate = self._authority.issue_cert(address, "localhost", name)
         certificate.private_key_pem.write_to_path(files.key)
         files.certificate.write_bytes(b"".join(pem.bytes() for pem in certificate.cert_chain_pems))
         return files

@@ -24,6 +24,7 @@ NEWEST, OLDER = "kubelet-on-machine", "kubelet-on-machine-1.36"
 OLDER_GATES = {"InPlacePodLevelResourcesVerticalScaling": False}
 CHECKPOINTS = ("cpu_manager_state", "memory_manager_state")
 READY_SECONDS = 60
+PORT = 10250
 
 
 class Kubelet:
@@ -42,22 +43,25 @@ class Kubelet:
         *,
         labels: Mapping[str, str] | None = None,
         binary: str = NEWEST,
+        address: str = "",
         verbosity: int = 2,
     ) -> None:
+        """With an `address` of its own (of 127.0.0.0/8) it listens on port 10250 there, as kubelets do."""
         workspace = control_plane.workspace
         self.name, self.machine, self.configuration = name, machine, configuration
         self.folder = workspace.folder / name
         shutil.rmtree(self.folder, ignore_errors=True)
         self.state_dir = self.folder / "root"
         self.sysfs = self.folder / "sys"
-        self.port = workspace.ports.take()
+        self.address = address or "127.0.0.1"
+        self.port = PORT if address else workspace.ports.take()
         self.kubeconfig = control_plane.kubeconfig(f"system:node:{name}", "system:nodes")
         self.labels = dict(labels or {})
         self._gates = OLDER_GATES if binary == OLDER else {}
         self._api: Api = control_plane.api
         self._pool = control_plane.pool
         self._authority_file = control_plane.authority.certificate_file
-        self._serving = control_plane.authority.serving(name)
+        self._serving = control_plane.authority.serving(name, self.address)
         self.runtime = workspace.process(
             f"{name}.runtime",
             [
@@ -94,7 +98,7 @@ class Kubelet:
     @property
     def url(self) -> str:
         """Where the kubelet serves /configz and /healthz, with a certificate of the control plane's authority."""
-        return f"https://127.0.0.1:{self.port}"
+        return f"https://{self.address}:{self.port}"
 
     def launch(self) -> Self:
         """Starts runtime and kubelet without waiting for the Node."""
@@ -178,7 +182,7 @@ class Kubelet:
         here = {
             "apiVersion": "kubelet.config.k8s.io/v1beta1",
             "kind": "KubeletConfiguration",
-            "address": "127.0.0.1",
+            "address": self.address,
             "port": self.port,
             "readOnlyPort": 0,
             "healthzPort": 0,

@@ -23,20 +23,11 @@ EXTENDER, EXPORTER = "numa-extender", "numa-exporter"
 DEFINITION = REPOSITORY / "deploy" / "base" / "crd.yaml"
 REPORTS = "topology.node.k8s.io", "noderesourcetopologies"
 
-# What README.md says that each program does; with less it must not work, with more it would not be tested.
-RIGHTS: Mapping[str, list[Object]] = {
-    EXTENDER: [
-        {"apiGroups": [""], "resources": ["nodes", "pods"], "verbs": ["list", "watch"]},
-        {"apiGroups": [""], "resources": ["pods/binding"], "verbs": ["create"]},
-        {"apiGroups": [REPORTS[0]], "resources": [REPORTS[1]], "verbs": ["list", "watch"]},
-    ],
-    EXPORTER: [
-        {"apiGroups": [""], "resources": ["nodes"], "verbs": ["list", "watch", "patch"]},
-        {"apiGroups": [""], "resources": ["nodes/configz"], "verbs": ["get"]},
-        {"apiGroups": [""], "resources": ["pods"], "verbs": ["list", "watch"]},
-        {"apiGroups": [REPORTS[0]], "resources": [REPORTS[1]], "verbs": ["get", "create", "patch"]},
-    ],
+ROLES = {
+    EXTENDER: REPOSITORY / "deploy" / "extender-rights" / "role.yaml",
+    EXPORTER: REPOSITORY / "deploy" / "base" / "exporter-rights.yaml",
 }
+"""What each program may do: with less it must not work, with more it would not be tested."""
 
 
 class Product:
@@ -46,9 +37,9 @@ class Product:
         self._control_plane = control_plane
         self._api = control_plane.api
         self._api.apply_file(DEFINITION)
-        for name, rules in RIGHTS.items():
-            _allow(self._api, name, rules)
-        self._kubeconfigs = {name: control_plane.service_account_kubeconfig(NAMESPACE, name) for name in RIGHTS}
+        for name, file in ROLES.items():
+            _allow(self._api, name, _rules(file))
+        self._kubeconfigs = {name: control_plane.service_account_kubeconfig(NAMESPACE, name) for name in ROLES}
         self._token_file = control_plane.folder / "exporter.token"
         self._token_file.write_text(self._api.token(NAMESPACE, EXPORTER))
 
@@ -109,6 +100,13 @@ def metric(url: str, name: str, **labels: str) -> float:
         for sample in family.samples
         if sample.name == name and labels.items() <= sample.labels.items()
     )
+
+
+def _rules(file: Path) -> list[Object]:
+    """The rules of the role in a file."""
+    (role,) = [item for item in yaml.safe_load_all(file.read_text()) if item["kind"] == "ClusterRole"]
+    rules: list[Object] = role["rules"]
+    return rules
 
 
 def _allow(api: Api, name: str, rules: list[Object]) -> None:

@@ -13,7 +13,15 @@ from lab.process import Process
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 BINARIES = REPOSITORY / "build" / "cluster"
-PROGRAMS = ("etcd", "kube-apiserver", "kube-scheduler", "kubelet-on-machine", "container-runtime", "device-plugin")
+PROGRAMS = (
+    "etcd",
+    "kube-apiserver",
+    "kube-scheduler",
+    "kubectl",
+    "kubelet-on-machine",
+    "container-runtime",
+    "device-plugin",
+)
 
 
 def missing_binaries() -> list[str]:

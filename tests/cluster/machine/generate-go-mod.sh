@@ -31,6 +31,7 @@ trap 'rm -f new.mod new.sum' EXIT
         echo "	go.etcd.io/etcd/server/v3"
         echo "	k8s.io/kubernetes/cmd/kube-apiserver"
         echo "	k8s.io/kubernetes/cmd/kube-scheduler"
+        echo "	k8s.io/kubernetes/cmd/kubectl"
         echo ")"
     fi
     echo

@@ -661,12 +661,25 @@ def errors() -> Iterator[Json]:
         topologyManagerPolicy="best-effort", topologyManagerPolicyOptions={"prefer-closest-numa-nodes": "true"}
     )
     yield case("panic: distances by id", machine(zones=3, ids=(0, 2, 5)), holes, plain("p1", "12"))
+    aligned = kubelet(topologyManagerPolicy="restricted", cpuManagerPolicyOptions={"align-by-socket": "true"})
+    aligned["featureGates"] = ALPHA
+    # Every zone is needed, so that one might take the affinity for preferred without a look at the sockets.
+    yield case("panic: align-by-socket without sockets", machine() | {"num_sockets": 0}, aligned, plain("p1", "12"))
     endless = kubelet(
         "0,3,6,9",
         topologyManagerPolicy="none",
         cpuManagerPolicyOptions={"full-pcpus-only": "true", "distribute-cpus-across-numa": "true"},
     )
     yield case("timeout: distribution without end", machine(zones=4, cores=3), endless, plain("p1", "14"))
+    crossed = machine(zones=4, cores=3, sockets=2)
+    for zone, other in enumerate((0, 1, 0, 0)):  # one core of each zone is of the other socket
+        for number, core in enumerate(crossed["topology"][zone]["cores"]):
+            core["socket_id"] = int(number == other)
+    distributed = kubelet(
+        "0,3,6,9", topologyManagerPolicy="none", cpuManagerPolicyOptions={"distribute-cpus-across-numa": "true"}
+    )
+    steps = [plain("p1", "6"), plain("p2", "3"), plain("p3", "10")]
+    yield case("timeout: distribution, sockets across zones", crossed, distributed, *steps)
 
 
 def main() -> None:

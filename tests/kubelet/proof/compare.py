@@ -133,27 +133,25 @@ def run(seed: str, version: str, mix: str, count: int, seconds: float, workers: 
             done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
             for future in done:
                 total.add(future.result())
-            _tell(total, started)
-    _say("\n")
+            if sys.stderr.isatty():
+                _tell(total, started, "\r", " ")
+    _tell(total, started, "\r" * sys.stderr.isatty(), "\n")
     return total
 
 
-def _tell(total: Outcome, started: float) -> None:
+def _tell(total: Outcome, started: float, before: str, after: str) -> None:
     admissions = total.found["admissions", ""]
     rate = admissions / (time.monotonic() - started)
-    _say(
-        f"\r{total.version}: {admissions:,} admissions, {rate:,.0f}/s, {len(total.mismatches)} differences, "
-        f"{len(total.undecided)} set aside "
+    sys.stderr.write(
+        f"{before}{total.version}: {admissions:,} admissions, {rate:,.0f}/s, {len(total.mismatches)} differences, "
+        f"{len(total.undecided)} set aside{after}"
     )
-
-
-def _say(text: str) -> None:
-    sys.stderr.write(text)
     sys.stderr.flush()
 
 
 def small(mismatch: Mismatch, version: str) -> Mismatch:
     """Returns a mismatch made small: the same member differs, and the judge means it."""
+    errors = mismatch.judge.get("error"), mismatch.twin.get("error")
     with judge.Conversation(version, "2s") as asked:
 
         def answers(case: Json) -> tuple[Json, Json, Difference | None]:
@@ -161,8 +159,9 @@ def small(mismatch: Mismatch, version: str) -> Mismatch:
             return first, second, difference(case, first, second)
 
         def shows(case: Json) -> bool:
-            parted = answers(case)[2]
-            return parted is not None and parted.member == mismatch.difference.member
+            first, second, parted = answers(case)
+            same_errors = (first.get("error"), second.get("error")) == errors
+            return parted is not None and parted.member == mismatch.difference.member and same_errors
 
         case = shrink(mismatch.case, shows) if shows(mismatch.case) else mismatch.case
         first, second, parted = answers(case)

@@ -1,30 +1,31 @@
 """
 How long one admission takes the twin, and how long it takes the kubelet's own code, in the same run.
 
-``PYTHONPATH=tests/kubelet python tests/bench/bench_twin.py`` prints a table and writes it as JSON. The node is half full, and one pod after the
-other comes and goes. The judge is timed over many steps, less what it needs for the case without them; without a judge
-its column is empty.
+The node is half full, and one pod after the other comes and goes. The judge is timed over many steps, less what it
+needs for the case without them; where it has not been built its column is empty.
 """
 
 from __future__ import annotations
 
-import platform
 import statistics
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
-import click
-import orjson
+from bench.figures import Figures
+from bench.serving import TESTS
+
+sys.path.append(str(TESTS / "kubelet"))  # the judge
+
 from proof import judge
 
 from extender.kubelet import admission
 from extender.wire.replay import case_from_json
 
 Json = dict[str, Any]
-ROOT = judge.ROOT
+TITLE = "One admission, microseconds"
 GI = 1 << 30
 VERSION = "1.37"
 REPEATS = 15
@@ -170,16 +171,19 @@ def _best(asked: judge.Conversation, given: Json) -> float:
     return min(times)
 
 
-def figures() -> Iterator[Figure]:
-    """Yields the figures, with the judge's where there is one."""
+def measure() -> Figures:
+    """Times the twin, and the judge where it has been built."""
     try:
         judge.program(VERSION)
     except judge.JudgeError as absent:
-        click.echo(f"{absent}; its column is empty", err=True)
-        yield from _figures(None)
-        return
+        rows = [_row(figure) for figure in _figures(None)]
+        return Figures("twin", f"{TITLE}; {absent}", rows)
     with judge.Conversation(VERSION, "60s") as asked:
-        yield from _figures(asked)
+        return Figures("twin", TITLE, [_row(figure) for figure in _figures(asked)])
+
+
+def _row(figure: Figure) -> dict[str, object]:
+    return asdict(figure) | {"ratio": figure.ratio}
 
 
 def _figures(asked: judge.Conversation | None) -> Iterator[Figure]:
@@ -190,25 +194,3 @@ def _figures(asked: judge.Conversation | None) -> Iterator[Figure]:
                 twin = time_twin(case(hardware, setup, shape, 1))
                 other = None if asked is None else time_judge(asked, hardware, setup, shape)
                 yield Figure(machine_name, setup_name, pod_name, round(twin, 1), other and round(other, 1))
-
-
-@click.command()
-@click.option("--out", default=ROOT / "build" / "bench", type=click.Path(path_type=Path), show_default="build/bench")
-def main(out: Path) -> None:
-    """Time the twin and the judge on one admission."""
-    click.echo(f"{'machine':<18} {'policy, scope':<28} {'pod':<26} {'twin µs':>10} {'judge µs':>10} {'ratio':>7}")
-    taken: list[Figure] = []
-    for figure in figures():
-        taken.append(figure)
-        other = "" if figure.judge is None else f"{figure.judge:>10,.0f}"
-        ratio = "" if figure.ratio is None else f"{figure.ratio:>7.2f}"
-        click.echo(
-            f"{figure.machine:<18} {figure.setup:<28} {figure.pod:<26} {figure.twin:>10,.0f} {other:>10} {ratio:>7}"
-        )
-    out.mkdir(parents=True, exist_ok=True)
-    written = {"python": platform.python_version(), "figures": [asdict(one) | {"ratio": one.ratio} for one in taken]}
-    (out / "twin.json").write_bytes(orjson.dumps(written, option=orjson.OPT_INDENT_2))
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,283 @@
+"""
+How connections are kept: gunicorn's threads, with limits that clients cannot stretch.
+
+A connection holds a thread only while a request arrives or is answered, a request has to arrive within
+``listen.requestSeconds``, few large ones arrive at a time, and at most ``listen.threads`` are answered at a time. A
+client that is slow, silent, malformed or unknown costs its own connection and nothing else. When told to stop, requests
+are answered for ``listen.drainSeconds`` more, each with the word that the connection closes.
+
+Source: gunicorn/workers/gthread.py, whose ThreadWorker this narrows; RFC 9112 section 9.6 (how connections end).
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import selectors
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
+
+from gunicorn import http, util  # type: ignore[import-untyped]
+from gunicorn.http.errors import NoMoreData, ParseException  # type: ignore[import-untyped]
+from gunicorn.http.unreader import SocketUnreader  # type: ignore[import-untyped]
+from gunicorn.workers.gthread import _DEFER, TConn, ThreadWorker  # type: ignore[import-untyped]
+
+from extender.certificates import Certificates
+from extender.doors import Subject, doors
+from extender.entrance import STOPPING
+from extender.settings import load
+
+log = logging.getLogger(__name__)
+
+LARGE = 2**20
+"""Bytes from which on a body is a large one; the names of 20,000 nodes are half of that."""
+LARGE_AT_A_TIME = 4
+"""Large bodies that are held in memory at the same time."""
+FAREWELL_SECONDS = 1.0
+"""How long a closed connection's last bytes are waited for, so that the last answer arrives."""
+
+
+class SlowError(NoMoreData):  # type: ignore[misc] # gunicorn has no types
+    """The client has not sent its request in time; the connection ends without an answer."""
+
+
+class Punctual(SocketUnreader):  # type: ignore[misc] # gunicorn has no types
+    """Reads a socket until a moment."""
+
+    def __init__(self, sock: Any, seconds: float) -> None:
+        super().__init__(sock)
+        self._seconds = seconds
+        self._until = time.monotonic() + seconds
+
+    def begin(self) -> None:
+        """Gives the next request its time."""
+        self._until = time.monotonic() + self._seconds
+
+    def chunk(self, size_hint: int | None = None) -> bytes:
+        """Returns what comes next."""
+        remaining = self._until - time.monotonic()
+        try:
+            if remaining <= 0:
+                raise TimeoutError
+            self.sock.settimeout(remaining)
+            return bytes(super().chunk(size_hint))
+        except TimeoutError:
+            raise SlowError from None
+
+
+class Connection(TConn):  # type: ignore[misc] # gunicorn has no types
+    """One client; with a door's certificates it speaks TLS."""
+
+    sock: Any
+    parser: Any
+    initialized: bool
+
+    certificates: Certificates | None = None
+    seconds: float = 10.0
+    context: ssl.SSLContext | None = None
+    left: Callable[[], None] | None = None
+    """Called once it is closed."""
+
+    def init(self) -> None:
+        """
+        Shakes hands and prepares reading.
+
+        Raises:
+            SSLError: if the client has no certificate that is trusted.
+            TimeoutError: if it is slow about it.
+        """
+        if self.initialized:
+            return
+        if self.certificates is not None:
+            self.context = self.certificates.context
+            self.sock = self.context.wrap_socket(self.sock, server_side=True, do_handshake_on_connect=False)
+            self.sock.settimeout(self.seconds)
+            self.sock.do_handshake()
+            if self.certificates.is_stranger(self.sock.getpeercert()):
+                raise ssl.SSLError(1, "the client's certificate has none of the names in tls.clientNames")
+        self.parser = http.get_parser(self.cfg, self.sock, self.client)
+        self.parser.unreader = Punctual(self.sock, self.seconds)
+        self.initialized = True
+
+    @property
+    def outdated(self) -> bool:
+        """Whether the certificates have changed since."""
+        return self.certificates is not None and self.certificates.context is not self.context
+
+    def close(self, graceful: bool = False) -> None:
+        """Closes at once: whoever served it has said farewell in its own thread."""
+        util.close(self.sock)
+        left, self.left = self.left, None
+        if left is not None:
+            left()
+
+
+class Worker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
+    """Gunicorn's worker, narrowed."""
+
+    wsgi: Any
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._settings = load()
+        self._doors = {door.port: door for door in doors(self._settings)}
+        self._guests = 0
+        self._certificates: Certificates | None = None
+        self._turns = threading.BoundedSemaphore(self._settings.listen.threads)
+        self._large = threading.BoundedSemaphore(LARGE_AT_A_TIME)
+        self._stopping = False
+        self._dropped: Callable[[str], None] = lambda _why: None
+
+    @classmethod
+    def check_config(cls, cfg: Any, log: Any) -> None:
+        """Nothing to say: there are as many threads as connections, on purpose."""
+
+    def load_wsgi(self) -> None:
+        """Loads the app and puts the limit on what is computed at a time around it."""
+        super().load_wsgi()
+        metrics = self.wsgi.extensions["metrics"]
+        self._dropped = lambda why: metrics.dropped.labels(why).inc()
+        if any(door.tls for door in self._doors.values()):
+            self._certificates = Certificates(
+                self._settings.tls, lambda result: metrics.certificates.labels(result).inc()
+            )
+        self.wsgi = self._in_turn(self.wsgi)
+
+    def get_thread_pool(self) -> ThreadPoolExecutor:
+        """As many threads as connections, started when they are needed: most of them wait for bytes."""
+        return ThreadPoolExecutor(self._settings.listen.connections, thread_name_prefix="request")
+
+    def handle_exit(self, sig: int, frame: object) -> None:
+        """Goes on for a while, as one that is not ready any more, then stops in order."""
+        if self._stopping:
+            return
+        self._stopping = True
+        if self._settings.listen.drain_seconds and self.alive:
+            timer = threading.Timer(self._settings.listen.drain_seconds, super().handle_exit, (sig, frame))
+            timer.daemon = True
+            timer.start()
+        else:
+            super().handle_exit(sig, frame)
+
+    def accept(self, listener: Any) -> None:
+        """Takes a connection in, which gets a thread once it has something to say."""
+        try:
+            sock, address = listener.accept()
+        except OSError:
+            return  # it has gone again, or there are too many files open: the next look tells
+        here = listener.getsockname()
+        door = self._doors[here[1]]
+        made = Connection(self.cfg, sock, address, here)
+        made.seconds = self._settings.listen.request_seconds
+        made.certificates = self._certificates if door.tls else None
+        if Subject.VERBS not in door.subjects:
+            if self._guests >= self._settings.listen.connections // 2:
+                self._drop(made, "crowd", "more than half of all connections are not the scheduler's")
+                made.close()
+                return
+            made.left = self._guest_left
+            self._guests += 1
+        self.nr_conns += 1
+        self._wait_for(made)
+
+    def _wait_for(self, conn: Connection) -> None:
+        """Keeps a connection that has not spoken yet as long as one that has: clients open some for later."""
+        conn.timeout = time.monotonic() + self.cfg.keepalive
+        self.pending_conns.append(conn)
+        self.poller.register(conn.sock, selectors.EVENT_READ, partial(self.on_pending_socket_readable, conn))
+
+    def _guest_left(self) -> None:
+        self._guests -= 1
+
+    def _cap_keepalive(self, deadline: float) -> None:
+        """Ends what is silent by then, whether it has spoken before or not."""
+        super()._cap_keepalive(deadline)
+        for conn in self.pending_conns:
+            conn.timeout = min(conn.timeout, deadline)
+
+    def handle(self, conn: Connection) -> object:
+        """Serves one request of a connection; runs in a thread."""
+        try:
+            if not conn.initialized:
+                conn.sock.setblocking(True)
+                conn.init()
+                if conn.context is not None and not conn.sock.pending():
+                    return _DEFER  # hands were shaken for a question that may come much later
+            conn.parser.unreader.begin()
+        except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+            why = "slow" if isinstance(error, TimeoutError) else "handshake"
+            self._drop(conn, why, getattr(error, "reason", None) or str(error))
+            return False
+        stays = super().handle(conn)
+        if not stays:
+            util.close_graceful(conn.sock, timeout=FAREWELL_SECONDS)
+        return stays
+
+    def handle_request(self, req: Any, conn: Connection) -> object:
+        """Has the body arrive, then the request answered."""
+        if self._stopping or conn.outdated:
+            req.force_close()
+        try:
+            self._receive(req, conn)
+        except SlowError:
+            self._drop(conn, "slow", "the request did not arrive in time")
+            raise
+        conn.sock.settimeout(conn.seconds)
+        return super().handle_request(req, conn)
+
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: Exception) -> None:
+        """Answers 400 to what is no HTTP; a fault of ours is gunicorn's to tell."""
+        if not isinstance(exc, ParseException):
+            super().handle_error(req, client, addr, exc)
+            return
+        self._dropped("malformed")
+        log.info("a request is no HTTP", extra={"client": addr[0] if addr else "", "why": str(exc)[:200]})
+        try:
+            util.write_error(client, 400, "Bad Request", "")
+        except OSError:
+            return
+
+    def _drop(self, conn: Connection, why: str, details: str) -> None:
+        self._dropped(why)
+        log.warning("a connection is closed", extra={"client": conn.client[0], "kind": why, "why": details})
+
+    def _receive(self, req: Any, conn: Connection) -> None:
+        """Reads the body, unless it is longer than allowed, which is for the app to say."""
+        headers = dict(req.headers)
+        length = int(headers.get("CONTENT-LENGTH", 0))
+        limit = self._settings.listen.max_body_bytes
+        if length > limit:
+            req.force_close()
+            return
+        chunked = "TRANSFER-ENCODING" in headers
+        if not length and not chunked:
+            return
+        if headers.get("EXPECT", "").lower() == "100-continue":
+            req.headers = [header for header in req.headers if header[0] != "EXPECT"]
+            conn.sock.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+        if chunked or length > LARGE:
+            with self._large:
+                body = req.body.read(limit + 1)
+        else:
+            body = req.body.read(length)
+        if len(body) < length:
+            raise NoMoreData
+        if len(body) > limit:
+            req.force_close()
+        if chunked:  # whoever reads it from here on finds one piece of known length
+            kept = [header for header in req.headers if header[0] != "TRANSFER-ENCODING"]
+            req.headers = [*kept, ("CONTENT-LENGTH", str(len(body)))]
+        req.body = io.BytesIO(body)
+
+    def _in_turn(self, app: Callable[..., Iterable[bytes]]) -> Callable[..., Iterable[bytes]]:
+        def call(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+            environ[STOPPING] = self._stopping
+            with self._turns:
+                return app(environ, start_response)
+
+        return call

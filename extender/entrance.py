@@ -1,0 +1,77 @@
+"""
+What every request passes before its route: it gets an id for the log, and is turned away at a door that is not its own.
+
+Plain WSGI, so that it costs the scheduler's calls next to nothing.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+import secrets
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from extender.doors import Door, Subject
+from extender.logs import REQUEST
+
+Application = Callable[[dict[str, Any], Any], Iterable[bytes]]
+
+STOPPING = "extender.stopping"
+"""In a request's environment: whether the process is about to end."""
+_ID = re.compile(r"[\w.:+/=-]{1,64}", re.ASCII)
+_HEALTH = frozenset({"/healthz", "/readyz", "/metrics"})
+
+
+def named(app: Application) -> Application:
+    """Gives each request an id, the caller's own X-Request-Id where there is one; log and answer bear it."""
+    prefix, numbers = secrets.token_hex(3), itertools.count(1)
+
+    def call(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        asked = environ.get("HTTP_X_REQUEST_ID", "")
+        name = asked if _ID.fullmatch(asked) else f"{prefix}-{next(numbers)}"
+
+        def start(status: str, headers: list[tuple[str, str]], *more: Any) -> Any:
+            headers.append(("X-Request-Id", name))
+            return start_response(status, headers, *more)
+
+        token = REQUEST.set(name)
+        try:
+            return app(environ, start)
+        finally:
+            REQUEST.reset(token)
+
+    return call
+
+
+def guarded(app: Application, doors: Sequence[Door]) -> Application:
+    """
+    Answers at each door only what belongs there; 404 tells nothing of what is behind another one.
+
+    Nor are verbs answered to browsers: a page of anybody's could have one post to whatever its user has forwarded to
+    a port of his own machine.
+    """
+    everywhere = len(doors) == 1
+    allowed = {str(door.port): door.subjects for door in doors}
+
+    def call(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        subject = subject_of(environ["PATH_INFO"])
+        if subject is Subject.VERBS and ("HTTP_ORIGIN" in environ or "HTTP_SEC_FETCH_SITE" in environ):
+            return _turned_away(start_response, "403 FORBIDDEN", b"verbs are for schedulers\n")
+        if everywhere or subject in allowed.get(environ["SERVER_PORT"], doors[0].subjects):
+            return app(environ, start_response)
+        return _turned_away(start_response, "404 NOT FOUND", b"there is nothing here\n")
+
+    return call
+
+
+def _turned_away(start_response: Any, status: str, body: bytes) -> Iterable[bytes]:
+    start_response(status, [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
+    return [body]
+
+
+def subject_of(path: str) -> Subject:
+    """Returns what a path is about."""
+    if path.startswith("/scheduler/"):
+        return Subject.VERBS
+    return Subject.HEALTH if path in _HEALTH else Subject.WHAT_IF

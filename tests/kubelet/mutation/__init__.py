@@ -1,0 +1,1 @@
+"""Mutation testing of the twin: is the proof any good?"""
