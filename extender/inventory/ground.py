@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from itertools import chain
+from itertools import chain, count
 
 from extender import cpuset
 from extender.fleet import Shape, Snapshot
@@ -19,6 +19,8 @@ from extender.model.state import NodeState
 
 MOST_REMEMBERED = 128
 """Histories and snapshots of one ground; what exceeds it is worked out again."""
+MOST_NUMBERED = 512
+"""Shapes of arrivals that have a number; with more a new book is begun."""
 
 Outline = frozenset[tuple[str, ...]]
 """What kinds of things a pod's containers hold, and the pod as a whole."""
@@ -41,11 +43,9 @@ class Ground:
         self.kubelet, self.state = kubelet, state
         self.outlines = {} if outlines is None else outlines
         self.snapshot = Snapshot(kubelet, state)
-        self.numbers: dict[Shape, int] = {}
-        """Shapes of arrivals by the number that names them in histories."""
         self._counts: bool | None = None
         self._adds_up: bool | None = None
-        self._histories: dict[frozenset[str], History] = {}
+        self._book = Book(kubelet, state)
         self._after: dict[Steps, Snapshot] = {}
         self._then: dict[Steps, Ground] = {}
         self._without: dict[tuple[str, ...], Ground] = {}
@@ -70,12 +70,13 @@ class Ground:
             self._adds_up = adds_up(self.kubelet, self.state)
         return self._adds_up
 
-    def history(self, loose: frozenset[str]) -> History:
-        """Returns the history in which the places of these pods are told apart."""
-        bound(self._histories, MOST_REMEMBERED)
-        history = self._histories.setdefault(loose, History(self.kubelet, self.state, loose))
-        history.trim()
-        return history
+    @property
+    def book(self) -> Book:
+        """The histories, in which arrivals have names that mean nothing in another book."""
+        book = self._book
+        if len(book) >= MOST_NUMBERED:
+            book = self._book = Book(self.kubelet, self.state)
+        return book
 
     def after(self, steps: Iterable[tuple[Pod, Stage]]) -> Snapshot:
         """
@@ -132,6 +133,31 @@ class Ground:
             return self
         bound(self._then, 4)
         return self._then.setdefault(came, Ground(self.kubelet, self.after(steps).state, self.outlines))
+
+
+class Book:
+    """Histories of one state, and the numbers of the shapes that name arrivals in them; threads may share it."""
+
+    def __init__(self, kubelet: Kubelet, state: NodeState) -> None:
+        self._kubelet, self._state = kubelet, state
+        self._histories: dict[frozenset[str], History] = {}
+        self._numbers: dict[Shape, int] = {}
+        self._next = count()
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def number(self, shape: Shape) -> int:
+        """Returns the number of a shape, which no other one has."""
+        known = self._numbers.get(shape)
+        return self._numbers.setdefault(shape, next(self._next)) if known is None else known
+
+    def history(self, loose: frozenset[str]) -> History:
+        """Returns the history in which the places of these pods are told apart."""
+        bound(self._histories, MOST_REMEMBERED)
+        history = self._histories.setdefault(loose, History(self._kubelet, self._state, loose))
+        history.trim()
+        return history
 
 
 def adds_up(kubelet: Kubelet, state: NodeState) -> bool:

@@ -11,6 +11,8 @@ from burst_pods import KIND
 from lab.api import Object
 from lab.pods import is_unschedulable, phase
 
+CROSSING_SECONDS = 0.5
+"""For so long a binding may be under way to those who watch."""
 REJECTED = "Pod was rejected: "
 
 
@@ -32,6 +34,7 @@ class Fate:
     unschedulable: bool = False
     refused: str = ""
     """The kubelet's reason."""
+    refused_at: float = 0.0
     refused_again: bool = False
     """A restarted kubelet has refused what it had admitted."""
     gone: bool = False
@@ -69,7 +72,7 @@ class Record:
                 fate.bound, fate.node = now, item["spec"]["nodeName"]
             status = item.get("status", {})
             if phase(item) == "Failed" and status.get("message", "").startswith(REJECTED) and not fate.refused:
-                fate.refused, fate.refused_again = status["reason"], fate.admitted
+                fate.refused, fate.refused_at, fate.refused_again = status["reason"], now, fate.admitted
             fate.admitted = fate.admitted or "startTime" in status
             fate.ran = fate.ran or phase(item) == "Running"
             fate.unschedulable = is_unschedulable(item)
@@ -92,6 +95,26 @@ class Record:
             fate.refused
             for fate in self.all()
             if fate.refused and not fate.refused_again and scheduler in {"", fate.scheduler}
+        )
+
+    def raced(self, scheduler: str) -> Counter[str]:
+        """
+        Reason to refused pods of other schedulers to whose node one of this scheduler had just bound a pod too.
+
+        Bindings of two schedulers that know nothing of each other cross: neither can take them into account.
+        """
+        theirs = [fate for fate in self.all() if fate.scheduler == scheduler and fate.bound is not None]
+        return Counter(
+            fate.refused
+            for fate in self.all()
+            if fate.refused
+            and not fate.refused_again
+            and fate.scheduler != scheduler
+            and fate.bound is not None
+            and any(
+                other.node == fate.node and fate.bound - CROSSING_SECONDS <= (other.bound or 0) <= fate.refused_at
+                for other in theirs
+            )
         )
 
     def refused_again(self) -> Counter[str]:

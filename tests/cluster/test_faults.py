@@ -4,7 +4,8 @@ The burst of test_burst.py while something goes wrong: nothing that we let throu
 Environment: BURST_NODES, BURST_PODS, BURST_SECONDS (of churn), SEED as there; BURST_BINDS is ``with``, ``without`` or
 ``with,without`` and says whether the scheduler leaves binding to the extender. In full: 24, 1000, 300 and both.
 
-What a kubelet refuses that had been running on it is counted apart: kubelets up to 1.37.2 do so after a restart.
+What a kubelet refuses that had been running on it is counted apart: kubelets up to 1.37.2 do so after a restart. And
+what passed us may be refused where another scheduler, which does not ask us, binds to the same node in the same moment.
 """
 
 from __future__ import annotations
@@ -102,11 +103,12 @@ def test_no_kubelet_refuses_whatever_goes_wrong(
         figures.append(
             f"  after {SECONDS} s of churn: {told(run)}; placements {dict(outcomes)}; longest wait while a node would "
             f"admit {observer.longest[0]:.1f} s; refused that passed us {dict(ours) or 0}"
+            + (", all as foreign bindings crossed" if FOREIGN in schedulers and ours else "")
             + (f"; drained {scene.drained}" if scene.drained else "")
         )
 
         assert bound[0] < placed, "the fault came when all was over"
-        assert {} == ours
+        assert (run.record.raced(FOREIGN) if FOREIGN in schedulers else {}) == ours
         assert fault == "kubelets restarted" or not run.record.refused_again()
         assert outcomes["different"] <= outcomes.total() / 1000
 

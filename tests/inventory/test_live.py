@@ -11,6 +11,7 @@ from builders import configuration, database, machine, pod, report
 
 from extender.fleet import shape_of
 from extender.inventory.comparison import Outcome, compare
+from extender.inventory.ground import MOST_NUMBERED
 from extender.inventory.live import Inventory
 from extender.inventory.orders import Why
 from extender.inventory.rules import Assume, Rules, StaleReports, UnknownNodes
@@ -485,6 +486,19 @@ def test_pods_that_are_over_are_forgotten(inventory: Inventory) -> None:
             inventory.pod_departed(f"uid-{name}-{node}", now=float(number))
 
     assert [0] == [len(node.held) for node in inventory.all_nodes()]
+
+
+def test_what_is_remembered_of_one_report_is_bounded(inventory: Inventory) -> None:
+    """However many kinds of pods are asked for while a report stands, what is kept of them is forgotten again."""
+    inventory.pod_observed(ObservedPod(pod("way", cpu="10"), "n"), now=0.0)
+    numbered = set()
+    for number in range(MOST_NUMBERED + 8):
+        fits(inventory, pod("asked", cpu="16", memory=f"{number + 1}Mi"))
+        ground = inventory.node("n").ground
+        assert ground is not None
+        numbered.add(len(ground.book))
+
+    assert MOST_NUMBERED == max(numbered)
 
 
 def test_a_pod_that_was_here_for_a_moment_may_have_pushed_another_one_aside(inventory: Inventory) -> None:
