@@ -498,7 +498,7 @@ def test_what_is_remembered_of_one_report_is_bounded(inventory: Inventory) -> No
         assert ground is not None
         numbered.add(len(ground.book))
 
-    assert MOST_NUMBERED == max(numbered)
+    assert MOST_NUMBERED - 1 == max(numbered)
 
 
 def test_a_pod_that_was_here_for_a_moment_may_have_pushed_another_one_aside(inventory: Inventory) -> None:
