@@ -40,6 +40,8 @@ class Ground:
         self.snapshot = Snapshot(kubelet, state)
         self.numbers: dict[Shape, int] = {}
         """Shapes of arrivals by the number that names them in histories."""
+        self._whole: dict[str, Shape] = {}
+        """Pods by uid, and their very shapes, of which ``has_all`` is known."""
         self._counts: bool | None = None
         self._histories: dict[frozenset[str], History] = {}
         self._after: dict[Steps, Snapshot] = {}
@@ -79,8 +81,11 @@ class Ground:
 
     def has_all(self, pod: Pod, shape: Shape) -> bool:
         """Says whether a pod holds something of every kind that the kubelet gives it."""
+        if self._whole.get(pod.uid) is shape:
+            return True
         held = outline(self.state, pod)
         if self._most(pod) <= held:  # true of nearly every pod, and known without asking the twin
+            self._whole[pod.uid] = shape
             return True
         bound(self.outlines, MOST_REMEMBERED)
         expected = self.outlines.get(shape)
