@@ -14,7 +14,7 @@ from extender.inventory.history import History
 from extender.kubelet import admission
 from extender.kubelet.admission import Kubelet
 from extender.kubelet.errors import KubeletCrash
-from extender.model.pod import Kind, Pod
+from extender.model.pod import Kind, Pod, QoS
 from extender.model.state import NodeState
 
 MOST_REMEMBERED = 128
@@ -43,6 +43,8 @@ class Ground:
         self.kubelet, self.state = kubelet, state
         self.outlines = {} if outlines is None else outlines
         self.snapshot = Snapshot(kubelet, state)
+        self._whole: dict[str, Shape] = {}
+        """Pods by uid, and their very shapes, of which ``has_all`` is known."""
         self._counts: bool | None = None
         self._adds_up: bool | None = None
         self._book = Book(kubelet, state)
@@ -97,11 +99,35 @@ class Ground:
 
     def has_all(self, pod: Pod, shape: Shape) -> bool:
         """Says whether a pod holds something of every kind that the kubelet gives it."""
+        if self._whole.get(pod.uid) is shape:
+            return True
+        held = outline(self.state, pod)
+        if self._most(pod) <= held:  # true of nearly every pod, and known without asking the twin
+            self._whole[pod.uid] = shape
+            return True
         bound(self.outlines, MOST_REMEMBERED)
         expected = self.outlines.get(shape)
         if expected is None:
             expected = self.outlines[shape] = self._outline(pod)
-        return expected <= outline(self.state, pod)
+        return expected <= held
+
+    def _most(self, pod: Pod) -> Outline:
+        """Every kind of thing that a kubelet may give a pod, whatever it asks for."""
+        members = [container for container in pod.containers if container.kind is not Kind.INIT]
+        reported = self.state.device.reported
+        found: set[tuple[str, ...]] = {
+            ("device", one.name, resource)
+            for one in members
+            for resource in one.resources.limits
+            if resource in reported
+        }
+        if pod.qos not in {None, QoS.GUARANTEED}:
+            return frozenset(found)
+        for what, manager in (("cpu", self.kubelet.cpu), ("memory", self.kubelet.memory)):
+            if manager is not None:
+                found |= {(what, one.name) for one in members}
+                found |= {(what,)} if pod.resources is not None else set()
+        return frozenset(found)
 
     def _outline(self, pod: Pod) -> Outline:
         """What an idle node gives the pod; nothing where it would not admit it, so that nothing is expected."""
