@@ -3,7 +3,7 @@ All nodes, as of now: the one place that changes, and the only one that is writt
 
 News and questions come from several threads. Each piece of news replaces the value of the nodes that it concerns,
 under a lock that is held for computation only; questions read those values without a lock. Times are seconds of a
-monotonic clock, which the caller reads.
+monotonic clock, which the caller reads. The module is long so that everything that takes the lock is in one place.
 """
 
 from __future__ import annotations
