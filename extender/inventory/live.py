@@ -77,6 +77,8 @@ class Inventory:
         self._waiting: dict[str, Pod] = {}
         """Pods that are not bound, by uid: what bind asks for is named by uid alone."""
         self._answered: tuple[Answered, ...] = ()
+        self._refused: set[str] = set()
+        """Uids of pods whose refusal is known: their node forgets them long before the API server does."""
         self._told = False
         """Whether all pods have been listed."""
         self._wholes: dict[str, Whole] = {}
@@ -333,13 +335,17 @@ class Inventory:
             self._change(elsewhere, lambda node: news.forgotten(node, uid))
         # Last, as questions take no lock: at no moment may the pod be neither on its way nor on its node.
         self._answered = tuple(one for one in self._answered if one.pod.uid != uid)
+        if not seen.refusal or uid in self._refused:
+            return None
+        self._refused.add(uid)
         held = before.held.get(uid)
-        if not seen.refusal or (held is not None and held.over is not None) or (held is None and not self._told):
+        if (held is not None and held.over is not None) or (held is None and not self._told):
             return None
         return Disappointment(before, seen, passed=passed or (held is not None and held.passed))
 
     def _depart(self, uid: str, now: float) -> None:
         self._waiting.pop(uid, None)
+        self._refused.discard(uid)
         self._answered = tuple(one for one in self._answered if one.pod.uid != uid)
         name = self._where.pop(uid, None)
         if name is not None:

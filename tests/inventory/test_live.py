@@ -215,6 +215,23 @@ def test_of_two_bindings_at_the_same_moment_one_is_refused(inventory: Inventory)
     assert len(taken) == 3
 
 
+def test_a_refusal_is_told_once(inventory: Inventory) -> None:
+    """A refused pod stays in the API for a while, and is shown again whenever its object changes."""
+    asked = pod("asked", cpu="16")
+    inventory.pods_observed([ObservedPod(asked)], now=0.0)
+    inventory.assume("n", asked, shape_of(asked), now=0.0)
+    bound = ObservedPod(asked, "n")
+    refused = replace(bound, terminal=True, refusal="TopologyAffinityError")
+    inventory.pod_observed(bound, now=1.0)
+    first = inventory.pod_observed(refused, now=2.0)
+    inventory.tick(now=3.0)
+    later = [inventory.pod_observed(replace(refused, deleting=deleting), now=4.0) for deleting in (False, True)]
+
+    assert first is not None
+    assert first.passed
+    assert [None, None] == later
+
+
 def shared(name: str, cpu: str) -> Pod:
     """A pod that counts in the node's sums alone: nothing is pinned for it."""
     requests = Resources({"cpu": parse(cpu)}, {})
