@@ -11,6 +11,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -69,6 +70,7 @@ class Inventory:
     def __init__(self, rules: Rules | None = None) -> None:
         self.rules = rules or Rules()
         self._lock = threading.Lock()
+        self._turn = threading.Lock()
         self._nodes: dict[str, Node] = {}
         self._where: dict[str, str] = {}
         """Pod uid to the node that holds it."""
@@ -247,6 +249,15 @@ class Inventory:
             self._depart(uid, now)
 
     # --- our own doing
+
+    def turn(self) -> AbstractContextManager[object]:
+        """
+        Returns what a filter's question is asked in, up to the note of its answer.
+
+        Without bindVerb that note is all that the next question knows of this one: of two schedulers that ask at the same
+        moment one waits for the other, else both would be let through to the same place. With bindVerb nobody waits.
+        """
+        return self._turn if self.rules.assume is Assume.FILTER else nullcontext()
 
     def answered(self, pod: Pod, shape: Shape, let_through: Iterable[str], now: float, scheduler: str = "") -> None:
         """Notes where a pod was let through to, in place of an earlier note; nothing where bind tells it exactly."""
