@@ -11,18 +11,22 @@ SEED ?= 1
 JUDGE_SECONDS ?= 300
 JUDGE_SEED ?= $(shell date +%F)
 LAB ?= .
+SOAK_SECONDS ?= 60
+LOCK = $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate \
+	--custom-compile-command 'make lock'
 PART ?=
 MUTANTS ?= *
 PROOF := cd tests/kubelet && ../../$(BIN)/python -m
 
-.PHONY: venv run test test-browser test-kubernetes lab judge judge-short golden mutation bench lint format protobuf clean
+.PHONY: venv run test test-browser test-image test-kubernetes lab judge judge-short golden mutation bench lint format protobuf \
+	lock audit sbom soak clean
 
 venv: $(STAMP)
 
-$(STAMP): pyproject.toml
+$(STAMP): pyproject.toml requirements/dev.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --editable '.[extender,exporter]' --group dev
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $(STAMP)
 
 ## The extender on the sample inventory, no cluster needed.
@@ -36,6 +40,10 @@ test: venv
 ## The page, in Debian's Chromium (packages chromium and chromium-driver).
 test-browser: venv
 	$(BIN)/python -m pytest -m browser tests/browser
+
+## The Dockerfile's commands in a fresh folder; what they install starts with the arguments of the manifests.
+test-image: venv
+	$(BIN)/python -m pytest -m image tests/deploy
 
 ## Everything that runs Kubernetes' own code: the judge of verdicts, then real clusters.
 test-kubernetes: judge-short lab
@@ -85,6 +93,31 @@ lint: venv
 format: venv
 	$(BIN)/ruff format extender tests
 	$(BIN)/ruff check --fix extender tests
+
+## requirements/ made anew from pyproject.toml: the newest versions that it allows, with hashes.
+lock: venv
+	$(LOCK) --group build -o requirements/build.txt
+	$(LOCK) --extra extender -o requirements/extender.txt pyproject.toml
+	$(LOCK) --extra exporter -o requirements/exporter.txt pyproject.toml
+	$(LOCK) --all-extras --group dev --group build -o requirements/dev.txt pyproject.toml
+
+## Whether a known vulnerability is in what the images hold.
+audit: venv
+	$(BIN)/pip-audit --strict --disable-pip --require-hashes $(foreach p,extender exporter build,-r requirements/$(p).txt)
+
+## What is in each image, as CycloneDX in build/sbom/, and the table of licences in docs/licences.md.
+sbom: venv
+	for program in extender exporter; do \
+	    $(PYTHON) -m venv --clear --without-pip build/sbom/$$program && \
+	    $(BIN)/python -m pip --python build/sbom/$$program/bin/python install --quiet --require-hashes \
+	        -r requirements/$$program.txt && \
+	    $(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible \
+	        -o build/sbom/numa-$$program.cdx.json build/sbom/$$program/bin/python || exit 1; done
+	$(BIN)/python requirements/licences.py build/sbom/numa-*.cdx.json >docs/licences.md
+
+## Slow, silent, malformed and very many clients for SOAK_SECONDS seconds; prints what became of good ones.
+soak: venv
+	cd tests/deploy && ../../$(BIN)/python soak.py --seconds $(SOAK_SECONDS)
 
 clean:
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis htmlcov

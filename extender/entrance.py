@@ -45,19 +45,29 @@ def named(app: Application) -> Application:
 
 
 def guarded(app: Application, doors: Sequence[Door]) -> Application:
-    """Answers at each door only what belongs there; 404 tells nothing of what is behind another one."""
-    if len(doors) == 1:
-        return app
+    """
+    Answers at each door only what belongs there; 404 tells nothing of what is behind another one.
+
+    Nor are verbs answered to browsers: a page of anybody's could have one post to whatever its user has forwarded to
+    a port of his own machine.
+    """
+    everywhere = len(doors) == 1
     allowed = {str(door.port): door.subjects for door in doors}
 
     def call(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        if subject_of(environ["PATH_INFO"]) in allowed.get(environ["SERVER_PORT"], doors[0].subjects):
+        subject = subject_of(environ["PATH_INFO"])
+        if subject is Subject.VERBS and ("HTTP_ORIGIN" in environ or "HTTP_SEC_FETCH_SITE" in environ):
+            return _turned_away(start_response, "403 FORBIDDEN", b"verbs are for schedulers\n")
+        if everywhere or subject in allowed.get(environ["SERVER_PORT"], doors[0].subjects):
             return app(environ, start_response)
-        body = b"there is nothing here\n"
-        start_response("404 NOT FOUND", [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
-        return [body]
+        return _turned_away(start_response, "404 NOT FOUND", b"there is nothing here\n")
 
     return call
+
+
+def _turned_away(start_response: Any, status: str, body: bytes) -> Iterable[bytes]:
+    start_response(status, [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
+    return [body]
 
 
 def subject_of(path: str) -> Subject:

@@ -10,13 +10,17 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from extender import verbs
 from extender.app import create_app
 from extender.cli import main
+from extender.exporter.metrics import Metrics as ExporterMetrics
 from extender.feeds import ReportReader
 from extender.files import objects_in
 from extender.inventory.live import Inventory
 from extender.metrics import Metrics
+from extender.model.verdict import Cause, Reason
 from extender.process import World
 from extender.samples import sample
 from extender.settings import Settings
@@ -104,6 +108,63 @@ def test_every_metric_is_documented_with_its_labels() -> None:
     }
     for name, expected in labels.items():
         assert list(expected) == re.findall(r"`(\w+)`", documented[name]), name
+
+
+TROUBLESHOOTING = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("word", [*Reason, *Cause], ids=str)
+def test_every_reason_is_explained(word: str) -> None:
+    """docs/troubleshooting.md has each reason of the kubelet and each cause that logs and metrics name."""
+    assert f"`{word}`" in TROUBLESHOOTING
+
+
+@pytest.mark.parametrize("sentence", verbs._HAZARDS.values())
+def test_every_reason_to_wait_is_explained(sentence: str) -> None:
+    """docs/troubleshooting.md has each sentence of ours that says that a pod has to wait."""
+    assert f"| `numa: {sentence}` |" in TROUBLESHOOTING
+
+
+@pytest.mark.parametrize("why", ["slow", "handshake", "malformed", "crowd"])
+def test_every_drop_is_explained(why: str) -> None:
+    """Both tables have each reason for which a connection is closed."""
+    assert f"| `{why}` |" in TROUBLESHOOTING
+    assert f"`{why}`" in README
+
+
+@pytest.mark.parametrize(
+    "document", sorted(path for folder in (".", "docs", "deploy", "extender") for path in (ROOT / folder).glob("*.md"))
+)
+def test_links_lead_somewhere(document: Path) -> None:
+    """Each relative link of a document names a file, and its heading where it names one."""
+    for target, heading in re.findall(r"\]\(([^)#:\s]*)(#[^)\s]*)?\)", document.read_text(encoding="utf-8")):
+        file = document.parent / target if target else document
+        assert file.exists(), target
+        if heading:
+            titles = re.findall(r"^#+ (.*)$", file.read_text(encoding="utf-8"), re.MULTILINE)
+            assert heading[1:] in {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("command", re.findall(r"^numa-extender (what-if .*)$", README, re.MULTILINE))
+def test_questions_shown_are_answered(command: str) -> None:
+    """README's questions are answered: everything fits, or not everything does."""
+    done = CliRunner().invoke(main, command.split())
+
+    assert done.exit_code in {0, 1}, done.output
+    assert done.output.strip()
+
+
+def test_every_metric_of_the_exporter_is_documented_with_its_labels() -> None:
+    """README's table of the exporter's metrics has each one, with its labels, and no other."""
+    metrics = ExporterMetrics()
+    known = {
+        one._name + ("_total" if one._type == "counter" else ""): list(one._labelnames)
+        for one in vars(metrics).values()
+        if hasattr(one, "_labelnames")
+    }
+    documented = dict(re.findall(r"^\| `(numa_exporter_\w+)` \| ([^|]*) \|", README, re.MULTILINE))
+
+    assert known == {name: re.findall(r"`(\w+)`", labels) for name, labels in documented.items()}
 
 
 def test_the_answer_shown_is_the_answer_given() -> None:

@@ -106,7 +106,7 @@ def _explained(before: Node, after: Node, fresh: Iterable[str]) -> Outcome:
     found = after.report.state
     courses = list(_courses(before, after))
     strangers = any(uid not in after.held for uid in found.active if uid not in before.ground.state.active)
-    if strangers or any(held.late for held in before.held.values()):
+    if strangers or before.outlook is None or before.outlook.unheard:
         return Outcome.UNTOLD
     actors = [Actor(course, course.pod.uid, course.pod) for course in courses]
     history = History(before.ground.kubelet, before.ground.state, frozenset(actor.uid for actor in actors))

@@ -66,7 +66,7 @@ def _looked_out(ground: Ground, node: Node, report: Report, there: Collection[st
         after = ground.then(certain)
         return Outlook(after, [course for course in residents if len(course.now) > 1]), after.snapshot
     likely = ground.after([*certain, *(step for course in waiting for step in _usual_steps(course))])
-    unheard = report.exact and any(held.late for held in arriving.values())
+    unheard = report.exact and (not ground.adds_up or any(held.late for held in arriving.values()))
     return Outlook(ground, [*residents, *arrivals], unheard=unheard), likely
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
+from itertools import chain, count
 
+from extender import cpuset
 from extender.fleet import Shape, Snapshot
 from extender.inventory import ample
 from extender.inventory.course import Stage
@@ -16,6 +19,8 @@ from extender.model.state import NodeState
 
 MOST_REMEMBERED = 128
 """Histories and snapshots of one ground; what exceeds it is worked out again."""
+MOST_NUMBERED = 512
+"""Shapes of arrivals that have a number; with more a new book is begun."""
 
 Outline = frozenset[tuple[str, ...]]
 """What kinds of things a pod's containers hold, and the pod as a whole."""
@@ -38,12 +43,11 @@ class Ground:
         self.kubelet, self.state = kubelet, state
         self.outlines = {} if outlines is None else outlines
         self.snapshot = Snapshot(kubelet, state)
-        self.numbers: dict[Shape, int] = {}
-        """Shapes of arrivals by the number that names them in histories."""
         self._whole: dict[str, Shape] = {}
         """Pods by uid, and their very shapes, of which ``has_all`` is known."""
         self._counts: bool | None = None
-        self._histories: dict[frozenset[str], History] = {}
+        self._adds_up: bool | None = None
+        self._book = Book(kubelet, state)
         self._after: dict[Steps, Snapshot] = {}
         self._then: dict[Steps, Ground] = {}
         self._without: dict[tuple[str, ...], Ground] = {}
@@ -55,12 +59,26 @@ class Ground:
             self._counts = ample.counts(self.kubelet, self.state)
         return self._counts
 
-    def history(self, loose: frozenset[str]) -> History:
-        """Returns the history in which the places of these pods are told apart."""
-        bound(self._histories, MOST_REMEMBERED)
-        history = self._histories.setdefault(loose, History(self.kubelet, self.state, loose))
-        history.trim()
-        return history
+    @property
+    def adds_up(self) -> bool:
+        """
+        Whether all that nobody has is free.
+
+        A manager writes that something is not free any more before it writes whose it is, and that it is nobody's before
+        it writes that it is free (policy_static.go of both: allocateCPUs, RemoveContainer, releaseMemory). A report from
+        in between is soon followed by another one. Kubelets up to 1.37.2 also lose CPUs or memory for good.
+        """
+        if self._adds_up is None:
+            self._adds_up = adds_up(self.kubelet, self.state)
+        return self._adds_up
+
+    @property
+    def book(self) -> Book:
+        """The histories, in which arrivals have names that mean nothing in another book."""
+        book = self._book
+        if len(book) >= MOST_NUMBERED:
+            book = self._book = Book(self.kubelet, self.state)
+        return book
 
     def after(self, steps: Iterable[tuple[Pod, Stage]]) -> Snapshot:
         """
@@ -141,6 +159,59 @@ class Ground:
             return self
         bound(self._then, 4)
         return self._then.setdefault(came, Ground(self.kubelet, self.after(steps).state, self.outlines))
+
+
+class Book:
+    """Histories of one state, and the numbers of the shapes that name arrivals in them; threads may share it."""
+
+    def __init__(self, kubelet: Kubelet, state: NodeState) -> None:
+        self._kubelet, self._state = kubelet, state
+        self._histories: dict[frozenset[str], History] = {}
+        self._numbers: dict[Shape, int] = {}
+        self._next = count()
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def number(self, shape: Shape) -> int:
+        """Returns the number of a shape, which no other one has."""
+        known = self._numbers.get(shape)
+        return self._numbers.setdefault(shape, next(self._next)) if known is None else known
+
+    def history(self, loose: frozenset[str]) -> History:
+        """Returns the history in which the places of these pods are told apart."""
+        bound(self._histories, MOST_REMEMBERED)
+        history = self._histories.setdefault(loose, History(self._kubelet, self._state, loose))
+        history.trim()
+        return history
+
+
+def adds_up(kubelet: Kubelet, state: NodeState) -> bool:
+    """Says whether all CPUs and all memory that no entry names are free."""
+    if kubelet.cpu is not None:
+        cpus = state.cpu.default
+        for held in chain(state.cpu.pod_entries.values(), *(held.values() for held in state.cpu.entries.values())):
+            cpus |= held
+        if kubelet.cpu.initial().default & ~cpus:
+            return False
+    if kubelet.memory is not None:
+        most = _most_held(state)
+        for zone, table in kubelet.memory.allocatable.items():
+            free = state.memory.zones[zone].free
+            if any(amount - free.get(type_, 0) > most[zone, type_] for type_, amount in table.items()):
+                return False
+    return True
+
+
+def _most_held(state: NodeState) -> Counter[tuple[int, str]]:
+    """Zone and type to bytes of all blocks that touch the zone; those of init containers lie under others."""
+    found: Counter[tuple[int, str]] = Counter()
+    entries = state.memory.entries.values()
+    for blocks in chain(state.memory.pod_entries.values(), *(held.values() for held in entries)):
+        for block in blocks:
+            for zone in cpuset.members(block.zones):
+                found[zone, block.type] += block.size
+    return found
 
 
 def outline(state: NodeState, pod: Pod) -> Outline:

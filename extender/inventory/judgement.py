@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from extender.fleet import Fit, Shape
@@ -10,6 +10,8 @@ from extender.inventory.news import forgotten
 from extender.inventory.node import Knowledge, Node
 from extender.inventory.orders import Hazard
 from extender.inventory.rules import Rules, StaleReports, UnknownNodes
+from extender.inventory.totals import allocatable, overfull, requested, together
+from extender.model.answer import Overfull
 from extender.model.pod import Pod
 
 
@@ -24,6 +26,8 @@ class Judgement:
     """The law's answer if pods come in the order in which we learned of them; None where a rule decided."""
     hazard: Hazard | None = None
     """Why another order could end badly, where one could."""
+    overfull: Overfull | None = None
+    """What the node as a whole lacks, where it was looked at and lacks something."""
 
     @property
     def knowledge(self) -> Knowledge:
@@ -53,3 +57,18 @@ def judge(node: Node, pod: Pod, shape: Shape, rules: Rules, possibly: Sequence[t
         return Judgement(node, fits=False, fit=answer)
     hazard = node.outlook.with_possible(possibly).hazard(pod, shape)
     return Judgement(node, fits=hazard is None, fit=answer, hazard=hazard)
+
+
+def lack(node: Node, pod: Pod, possibly: Iterable[Pod] = ()) -> Overfull | None:
+    """
+    Returns what a node as a whole lacks for a pod, as its kubelet's general predicates will find.
+
+    Args:
+        node: what is known of the node; of one that is not known exactly nothing is said.
+        pod: the pod.
+        possibly: pods that may be on their way there besides those that the node has.
+    """
+    if node.kubelet is None or node.report is None or not node.report.exact:
+        return None
+    there = [held.pod for uid, held in node.held.items() if held.over is None and uid != pod.uid]
+    return overfull(allocatable(node.kubelet), together([*there, *possibly]), requested(pod))

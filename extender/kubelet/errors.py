@@ -6,9 +6,14 @@ Both are answers about the kubelet, not failures of the twin: callers show them 
 
 from __future__ import annotations
 
+from extender.model.sentence import one_line
+
 
 class StartError(Exception):
     """The kubelet would refuse to start with this machine and configuration; the message says why, in its words."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(one_line(message))
 
 
 class KubeletCrash(Exception):  # noqa: N818 - it names what happens to the kubelet

@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from extender.cpuset import LARGEST_MEMBER
 from extender.model.configuration import Amounts
+from extender.model.sentence import one_line
 from extender.quantity import Quantity, QuantityError, parse
 
 Choice = TypeVar("Choice", bound=StrEnum)
@@ -29,7 +30,7 @@ class WireError(ValueError):
     def __init__(self, field: str, value: object, expected: str) -> None:
         shown = repr(value)
         shown = shown if len(shown) <= _SHOWN else shown[:_SHOWN] + "…"
-        super().__init__(f"{field}: {shown} is not {expected}")
+        super().__init__(one_line(f"{field}: {shown} is not {expected}"))
         self.field = field
 
 

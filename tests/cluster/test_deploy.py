@@ -7,6 +7,8 @@ Two machines of four zones hold two pods each of 6 CPUs in a zone; the sum of a 
 
 import base64
 import os
+import re
+import subprocess
 import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -25,7 +27,9 @@ from lab.machines import machine
 from lab.picture import Key, Picture
 from lab.pods import container, is_running, is_settled, is_unschedulable, phase, pod
 from lab.product import metric
+from lab.programs import program
 from lab.waiting import eventually
+from lab.workspace import REPOSITORY
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 
@@ -59,9 +63,19 @@ def kubectl(control_plane: ControlPlane) -> Kubectl:
 
 
 @pytest.fixture(scope="module")
-def installed(kubectl: Kubectl) -> list[Object]:
-    """The overlay secondary-scheduler, which has all that the others have of the base."""
-    return kubectl.apply(SECONDARY)
+def installed(kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory) -> list[Object]:
+    """The overlay secondary-scheduler, with the component that keeps exporters to their nodes."""
+    return kubectl.apply(with_component(SECONDARY, "own-node-only", tmp_path_factory.mktemp("overlay")))
+
+
+def with_component(overlay: Path, component: str, folder: Path) -> Path:
+    """A kustomize folder that adds a component to an overlay."""
+    document = {
+        "resources": [os.path.relpath(overlay, folder)],
+        "components": [os.path.relpath(DEPLOY / "components" / component, folder)],
+    }
+    (folder / "kustomization.yaml").write_text(yaml.safe_dump(document))
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -155,23 +169,12 @@ def wait_known(of: Pod) -> None:
 
 @pytest.mark.usefixtures("installed")
 @pytest.mark.parametrize("overlay", [SECONDARY, EXISTING, SERVICE], ids=lambda path: path.name)
-@pytest.mark.parametrize("component", ["", "monitoring", "kubelet-before-1.33"], ids=["alone", "monitoring", "older"])
+@pytest.mark.parametrize("component", ["", "monitoring", "own-node-only", "kubelet-before-1.33"])
 def test_every_overlay_passes_a_server_side_dry_run(
     kubectl: Kubectl, overlay: Path, component: str, tmp_path: Path
 ) -> None:
     """The API server takes every object as it stands, with each of the components too."""
-    folder = overlay
-    if component:
-        folder = tmp_path / "with-component"
-        folder.mkdir()
-        (folder / "kustomization.yaml").write_text(
-            yaml.safe_dump(
-                {
-                    "resources": [os.path.relpath(overlay, folder)],
-                    "components": [os.path.relpath(DEPLOY / "components" / component, folder)],
-                }
-            )
-        )
+    folder = with_component(overlay, component, tmp_path) if component else overlay
     if component == "monitoring":
         kubectl("apply", "--server-side", "-f", "-", given=MONITORING_KINDS)
     told = kubectl("apply", "--dry-run=server", "--server-side", "--force-conflicts", "-k", str(folder))
@@ -201,6 +204,37 @@ def test_a_batch_on_the_secondary_scheduler(replicas: list[Pod], api: Api, names
         sum(map(is_unschedulable, settled.values())),
     )
     assert [0, HELD] == sorted(map(bound_by, replicas))
+
+
+def test_the_five_commands_that_verify_an_installation(
+    control_plane: ControlPlane, replicas: list[Pod], tmp_path: Path
+) -> None:
+    """The commands of deploy/README.md succeed one after the other, and the last one shows every node as exact."""
+    for one in replicas:
+        wait_known(one)
+    readme = (DEPLOY / "README.md").read_text()
+    commands = readme.split("## Verify")[1].split("```sh\n")[1].split("```")[0].splitlines()
+    programs = (
+        f"{control_plane.workspace.binary('kubectl').parent}:{program('kubectl-numa').parent}:{os.environ['PATH']}"
+    )
+    kubeconfig = control_plane.kubeconfig("admin", "system:masters")
+    environment = os.environ | {"PATH": programs, "KUBECONFIG": str(kubeconfig), "KUBECACHEDIR": str(tmp_path)}
+    told = []
+    try:
+        for command in commands:
+            done = subprocess.run(
+                command, shell=True, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False
+            )
+            assert done.returncode == 0, f"{command}: {done.stderr}"
+            told.append(done.stdout)
+    finally:
+        control_plane.api.delete("/api/v1/namespaces/default/pods/numa-verify", grace_seconds=0)
+
+    assert 5 == len(told)
+    for n in range(1, NODES + 1):
+        assert re.search(rf"^node-{n} ", told[0], re.MULTILINE)
+        assert re.search(rf"^node-{n} .* exact ", told[4], re.MULTILINE)
+    assert "numa-verify condition met" in told[3]
 
 
 def test_without_the_extender_the_same_batch_is_refused(
@@ -258,6 +292,29 @@ def test_a_leader_that_dies_in_mid_burst_loses_nothing(
     assert 0 < bound_by(other) - before[other.name] < HELD
     for container_ in leader.containers.values():
         container_.start()
+
+
+def test_an_exporter_writes_about_its_own_node_only(
+    control_plane: ControlPlane, nodes: list[Kubelet], api: Api
+) -> None:
+    """With the exporter's token of one node neither another's report nor another Node is changed, nor a Node's labels."""
+    own, other = (node.name for node in nodes)
+    token = api.token(NAMESPACE, "numa-exporter", pod="numa-exporter-1")
+    exporter = Api(Credentials(control_plane.server, control_plane.authority.certificate, token=token))
+    annotated = {"metadata": {"annotations": {"numa-extender.test/a": "b"}}}
+    labelled = {"metadata": {"labels": {"a": "b"}}}
+
+    exporter.merge(f"/api/v1/nodes/{own}", annotated)
+    exporter.merge(f"{TOPOLOGIES}/{own}", annotated)
+    for path, change, words in (
+        (f"/api/v1/nodes/{other}", annotated, "about its own node only"),
+        (f"{TOPOLOGIES}/{other}", annotated, "about its own node only"),
+        (f"/api/v1/nodes/{own}", labelled, "nothing of a Node but its annotations"),
+    ):
+        with pytest.raises(ApiError, match=words) as refusal:
+            exporter.merge(path, change)
+        assert 422 == refusal.value.status
+    exporter.close()
 
 
 Right = tuple[str, str, str]
@@ -333,27 +390,28 @@ def test_without_the_right_to_create_there_is_no_first_report(
 ) -> None:
     """An object that is not there is applied with the right to create it, and refused without."""
     role = one_of(installed, "ClusterRole", "numa-exporter")
+    api.delete("/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings/numa-exporter")
     token = api.token(NAMESPACE, "numa-exporter")
     exporter = Api(Credentials(control_plane.server, control_plane.authority.certificate, token=token))
     report = {"apiVersion": "topology.node.k8s.io/v1alpha2", "kind": "NodeResourceTopology", "zones": []}
 
-    def apply(name: str) -> None:
-        exporter.apply(report | {"metadata": {"name": name}})
+    def status(name: str) -> int:
+        try:
+            exporter.apply(report | {"metadata": {"name": name}})
+        except ApiError as error:
+            return error.status
+        return 200
 
-    apply("first")
+    eventually("the policy to be gone", SECONDS, lambda: status("first") == 200)
     try:
         less = [rule | {"verbs": [verb for verb in rule["verbs"] if verb != "create"]} for rule in role["rules"]]
         api.apply(role | {"rules": less})
 
-        def is_refused() -> bool:
-            try:
-                apply("second")
-            except ApiError as error:
-                return error.status == 403
+        def is_forbidden() -> bool:
             api.delete(f"{TOPOLOGIES}/second")
-            return False
+            return status("second") == 403
 
-        eventually("the right to be gone", SECONDS, is_refused)
+        eventually("the right to be gone", SECONDS, is_forbidden)
     finally:
         api.apply(role)
         api.delete(f"{TOPOLOGIES}/first")

@@ -34,6 +34,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield made
 
 
+@pytest.fixture(scope="module")
+def patient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One that gives up nobody while a test lasts."""
+    changes = {"listen": {"requestSeconds": 600, "threads": 2}}
+    with serving(tmp_path_factory.mktemp("patient"), changes) as made:
+        yield made
+
+
 def ask(port: int, headers: dict[str, str] | None = None) -> tuple[http.client.HTTPResponse, bytes]:
     with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=30)) as connection:
         connection.request("POST", "/scheduler/filter", QUESTION, headers or {})
@@ -56,16 +64,28 @@ def until_closed(connection: socket.socket) -> bytes:
     return told
 
 
+def is_cut_off(connection: socket.socket) -> bool:
+    """Sends one more byte, and says whether that was in vain."""
+    try:
+        connection.sendall(b" ")
+    except OSError:
+        return True
+    return False
+
+
 @pytest.mark.parametrize("beginning", [SLOW, b"POST /sched", b""], ids=["slow body", "slow header", "silence"])
-def test_slow_clients_hold_up_nobody(server: Server, beginning: bytes) -> None:
-    """While many times as many slow clients as threads are connected, a good question is answered as ever."""
+def test_slow_clients_hold_up_nobody(patient: Server, beginning: bytes) -> None:
+    """While twenty times as many slow clients as threads are connected, and none is given up yet, a question is answered."""
     with ExitStack() as stack:
-        for _ in range(CROWD):
-            stack.enter_context(connect(server.port)).sendall(beginning)
-        asked_at = time.monotonic()
-        _, body = ask(server.port)
+        slow = [stack.enter_context(connect(patient.port)) for _ in range(CROWD)]
+        for one in slow:
+            one.sendall(beginning)
+        _, body = ask(patient.port)
         assert "" == json.loads(body)["Error"]
-        assert time.monotonic() - asked_at < SECONDS / 2
+        for one in slow:
+            one.setblocking(False)
+            with pytest.raises(BlockingIOError):
+                one.recv(1)
 
 
 def test_a_request_that_does_not_arrive_in_time_is_given_up(server: Server) -> None:
@@ -73,14 +93,8 @@ def test_a_request_that_does_not_arrive_in_time_is_given_up(server: Server) -> N
     before = server.metric('numa_extender_dropped_connections_total{why="slow"}')
     with connect(server.port) as connection:
         connection.sendall(SLOW)
-        begun = time.monotonic()
-        try:
-            while time.monotonic() - begun < 10 * SECONDS:
-                connection.sendall(b" ")
-                time.sleep(0.2)
-        except OSError:
-            pass
-    assert time.monotonic() - begun < 10 * SECONDS
+        while not is_cut_off(connection):
+            time.sleep(0.2)
     assert before < server.metric('numa_extender_dropped_connections_total{why="slow"}')
 
 
@@ -253,6 +267,16 @@ def test_doors_follow_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [{"verbs"}, {"health"}, {"what-if"}] == [set(map(str, door.subjects)) for door in made]
     (elsewhere,) = [d for d in doors(Settings(tls=tls, what_if=WhatIf(address="10.0.0.1", port=3))) if d.port == 3]
     assert elsewhere.tls
+
+
+@pytest.mark.parametrize("header", ["Origin", "Sec-Fetch-Site"])
+def test_browsers_are_not_answered_verbs(header: str) -> None:
+    """What only a browser sends bars the way to the verbs, so that no page can have its reader's browser bind pods."""
+    client = create_app(Settings(), World(Inventory())).test_client()
+
+    assert 403 == client.post("/scheduler/bind", data=b"{}", headers={header: "https://example.com"}).status_code
+    assert 200 == client.post("/scheduler/bind", data=b"{}").status_code
+    assert 200 == client.get("/healthz", headers={header: "https://example.com"}).status_code
 
 
 def test_part_of_tls_is_refused() -> None:

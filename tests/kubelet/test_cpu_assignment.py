@@ -12,7 +12,7 @@ from proof.machines import hardware
 from proof.themes import CPUS, WIDE
 
 from extender import cpuset
-from extender.kubelet.cpu_assignment import AllocationFailure, Assignment, take_packed
+from extender.kubelet.cpu_assignment import AllocationFailure, Assignment, _deviation, take_packed
 from extender.kubelet.errors import KubeletCrash
 from extender.kubelet.options import CpuOptions
 from extender.kubelet.topology import CpuTopology, discover
@@ -111,3 +111,17 @@ def test_distribution_is_even_on_an_idle_machine(topology: CpuTopology, data: st
     shares = [(cpus & taken).bit_count() for cpus in topology.zones.values() if cpus & taken]
     assert max(shares) - min(shares) <= 1
     assert -(-count // sizes.pop()) == len(shares)
+
+
+@pytest.mark.parametrize(
+    ("free", "expected"),
+    [
+        pytest.param([4, 4, 4], 0.0, id="even"),
+        pytest.param([1, 2, 4], 1.247, id="mean and result are rounded to thousandths"),
+        pytest.param([0, 1], 0.5, id="halves"),
+        pytest.param([3, 4, 4, 4, 4, 4, 4, 4], 0.331, id="one less than the others"),
+    ],
+)
+def test_balance_is_measured_as_go_does(free: list[int], expected: float) -> None:
+    """The standard deviation of what zones have left, as cpu_assignment.go reckons it."""
+    assert expected == _deviation(free)

@@ -61,6 +61,20 @@ def test_junk_at_any_place_of_a_case_gets_an_answer(seed: int, junk: object, cho
     assert "\n" not in str(given.get("error", ""))
 
 
+@pytest.mark.parametrize("name", ["a\nb", "tab\there", "\x1b[2J"])
+def test_names_from_outside_break_no_line(name: str) -> None:
+    """A name with control characters is shown with escapes, whoever complains about it."""
+    case: Json = orjson.loads(orjson.dumps(next(cases(0, 1, "1.37"))))
+    case["kubelet"] = {"cpuManagerPolicy": "static", "reservedSystemCPUs": "0"}
+    unknown = case | {"kubelet": case["kubelet"] | {"cpuManagerPolicyOptions": {name: "true"}}}
+    unread = case | {"kubelet": case["kubelet"] | {"cpuManagerPolicyOptions": {name: None}}}
+
+    for asked in (unknown, unread):
+        error = str(answer(asked)["error"])
+        assert error.isprintable()
+        assert repr(name)[1:-1] in error
+
+
 def _places(value: object) -> list[tuple[object, object]]:
     found: list[tuple[object, object]] = []
     members = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()

@@ -19,17 +19,19 @@ from extender import cpuset
 from extender.kubelet import admission
 from extender.kubelet.admission import Kubelet
 from extender.kubelet.errors import KubeletCrash, StartError
-from extender.kubelet.requests import pod_request
+from extender.kubelet.requests import ContainerRequest, PodRequest, pod_request
 from extender.model.configuration import Scope, TopologyPolicy, Version
 from extender.model.pod import Container, Kind, Pod
 from extender.model.state import Device, NodeState
-from extender.model.verdict import Admission, Cause, Refusal, Shortage, Verdict
+from extender.model.verdict import Admission, Cause, Reason, Refusal, Shortage, Verdict
 from extender.quantity import parse
 from extender.wire.fields import WireError
 from extender.wire.replay import Op, case_from_json
 
 Told = tuple[Kubelet, NodeState, Pod, Verdict, NodeState]
 GI = 1 << 30
+RARE = {Cause.CPU_ACCOUNTING, Cause.DEVICE_UNREGISTERED, Cause.DEVICE_ALLOCATED_UNHEALTHY}
+"""What no case among these ends in, or none of a third of them."""
 
 
 def admissions() -> Iterator[Told]:
@@ -70,6 +72,7 @@ def test_every_verdict_of_the_golden_cases_adds_up() -> None:
             seen.update(admission_adds_up(kubelet, asked, verdict, after))
 
     assert min(seen[what] for what in ("slices", "pool", "exclusive", "affinity", "cpu", "memory", "device")) > 20, seen
+    assert {str(cause) for cause in Cause if cause is not Cause.NO_ALIGNMENT} - RARE <= seen.keys()
 
 
 def admission_adds_up(kubelet: Kubelet, asked: Pod, verdict: Admission, after: NodeState) -> Iterator[str]:
@@ -103,12 +106,14 @@ def admission_adds_up(kubelet: Kubelet, asked: Pod, verdict: Admission, after: N
 
 
 def refusal_adds_up(kubelet: Kubelet, before: NodeState, asked: Pod, verdict: Refusal) -> Iterator[str]:
-    assert (verdict.cause is Cause.NO_ALIGNMENT) or verdict.shortages == ()
-    if verdict.cause is not Cause.NO_ALIGNMENT:
-        return
-    assert (kubelet.scope is Scope.POD) == (verdict.container is None)
     request = pod_request(asked, kubelet.gates, kubelet.version)
     whom = next((one for one in request.containers if one.name == verdict.container), request)
+    if verdict.cause is not Cause.NO_ALIGNMENT:
+        assert verdict.shortages == ()
+        assert (kubelet.scope is Scope.POD and request.managed) == (verdict.container is None)
+        yield figures_add_up(verdict, whom)
+        return
+    assert (kubelet.scope is Scope.POD) == (verdict.container is None)
     devices = {name: amount for name, amount in whom.devices.items() if name in before.device.reported}
     assert {one.resource: one.requested for one in verdict.shortages}.items() <= {
         "cpu": whom.cpus, **devices, **(whom.memory or {})
@@ -118,6 +123,34 @@ def refusal_adds_up(kubelet: Kubelet, before: NodeState, asked: Pod, verdict: Re
         assert [expected_shortage(kubelet, before, one) for one in verdict.shortages] == list(verdict.shortages)
     for one in verdict.shortages:
         yield one.resource if one.resource in ("cpu", "memory") else "device" if "/" in one.resource else "hugepages"
+
+
+def figures_add_up(verdict: Refusal, whom: PodRequest | ContainerRequest) -> str:
+    """What was asked for and what there was, of a refusal that the allocation ended in."""
+    cause, resource = verdict.cause, verdict.resource or ""
+    assert (verdict.reason is Reason.EMPTY_POD_SHARED_POOL) == verdict.pod_level
+    kind = "device" if "/" in resource else resource if resource in ("cpu", "memory") else "hugepages"
+    if cause is Cause.AMOUNT_NOT_AN_INTEGER:
+        assert ("memory", None, None) == (resource, verdict.requested, verdict.available)
+        return f"{cause}"
+    amounts = {**whom.devices, **(whom.memory or {}), "cpu": whom.cpus}
+    assert verdict.requested is not None
+    if cause.startswith("device"):
+        assert kind == "device"
+        assert verdict.requested <= amounts[resource]
+    elif cause in (Cause.NOT_ENOUGH_CPUS, Cause.CPU_ACCOUNTING) or cause.startswith("smt"):
+        assert kind == "cpu"
+        assert verdict.container is None or verdict.requested <= amounts["cpu"]
+    elif verdict.pod_level:
+        assert (amounts[resource], 0) == (verdict.requested, verdict.available)
+    else:
+        assert kind in ("memory", "hugepages")
+        assert verdict.available is None
+        assert verdict.requested in ({amounts.get(resource, 0), 0} if verdict.container else {amounts[resource]})
+    if cause in (Cause.NOT_ENOUGH_CPUS, Cause.DEVICE_NOT_ENOUGH):
+        assert verdict.available is not None
+        assert verdict.available < verdict.requested
+    return f"{cause}"
 
 
 def expected_shortage(kubelet: Kubelet, before: NodeState, told: Shortage) -> Shortage:
@@ -221,8 +254,8 @@ def test_devices_are_told_by_the_zones_that_they_are_near(scope: Scope) -> None:
     amounts = {"example.com/nic": parse("3"), "example.com/other": parse("1")}
     wanted = replace(
         container.resources,
-        requests=container.resources.requests | amounts,
-        limits=container.resources.limits | amounts,
+        requests={**container.resources.requests, **amounts},
+        limits={**container.resources.limits, **amounts},
     )
     asked = replace(first, containers=(Container(container.name, container.kind, wanted),))
     found = {one.resource: one for one in refused(node, state, asked).shortages}
@@ -254,3 +287,38 @@ def test_a_group_that_nobody_uses_keeps_others_out_of_its_zones_only_singly() ->
 
     assert wide.admit
     assert Cause.NO_ALIGNMENT is refused(node, left, pod("narrow", cpu="4", memory="1Gi")).cause
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_with_strict_reservation_reserved_cpus_are_no_part_of_the_shared_pool(strict: bool) -> None:
+    """A fresh kubelet's shared pool is every CPU, or with the option every CPU that is not reserved."""
+    told = replace(configuration(), cpu_options={"strict-cpu-reservation": str(strict).lower()})
+    node = admission.start(machine(), told, Version.V1_37)
+    every = (1 << 32) - 1
+
+    assert (every & ~cpuset.of((0, 16)) if strict else every) == admission.initial(node).cpu.default
+
+
+@pytest.mark.parametrize(
+    ("nics", "asked", "expected"),
+    [
+        pytest.param(1, "2", (Cause.DEVICE_NOT_ENOUGH, 2, 1), id="there are fewer"),
+        pytest.param(0, "2", (Cause.DEVICE_NONE_HEALTHY, 2, 0), id="none is healthy"),
+    ],
+)
+def test_refusals_for_devices_have_quantities(nics: int, asked: str, expected: tuple[Cause, int, int]) -> None:
+    """Where no hint stands in the way, the allocation says how many were asked for and how many there were."""
+    node = kubelet(TopologyPolicy.NONE)
+    devices = [Device(f"n{number}", located=False, healthy=number < nics) for number in range(3)]
+    first = pod("a", cpu="1", memory="1Gi")
+    own = first.containers[0].resources
+    amounts = {"example.com/nic": parse(asked)}
+    wanted = replace(own, requests={**own.requests, **amounts}, limits={**own.limits, **amounts})
+    verdict = refused(
+        node,
+        admission.initial(node, {"example.com/nic": tuple(devices)}),
+        replace(first, containers=(Container("main", Kind.APP, wanted),)),
+    )
+
+    assert expected == (verdict.cause, verdict.requested, verdict.available)
+    assert "example.com/nic" == verdict.resource

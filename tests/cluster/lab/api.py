@@ -168,10 +168,13 @@ class Api:
         found = self.items(f"/api/v1/namespaces/{metadata['namespace']}/events", fieldSelector=selector)
         return sorted(found, key=lambda event: str(event.get("eventTime") or event.get("firstTimestamp") or ""))
 
-    def token(self, namespace: str, service_account: str, seconds: int = 86400) -> str:
-        """Mints a token of a service account."""
+    def token(self, namespace: str, service_account: str, seconds: int = 86400, *, pod: str = "") -> str:
+        """Mints a token of a service account, bound to a pod as a kubelet's are where one is named."""
         path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{service_account}/token"
-        token: str = self.create(path, {"spec": {"expirationSeconds": seconds}})["status"]["token"]
+        spec: Object = {"expirationSeconds": seconds}
+        if pod:
+            spec["boundObjectRef"] = {"kind": "Pod", "apiVersion": "v1", "name": pod}
+        token: str = self.create(path, {"spec": spec})["status"]["token"]
         return token
 
     @contextmanager

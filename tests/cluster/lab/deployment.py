@@ -20,6 +20,7 @@ from typing import Any
 import urllib3
 import yaml
 
+from lab import pods
 from lab.api import Object
 from lab.confined import Confinement
 from lab.control_plane import ControlPlane
@@ -244,11 +245,27 @@ class Pod:
         folder = self._folder / "account"
         if not folder.exists():
             folder.mkdir()
-            token = self._control_plane.api.token(self._namespace, self._spec["serviceAccountName"])
+            token = self._token(self._spec["serviceAccountName"])
             (folder / "token").write_text(token)
             (folder / "ca.crt").write_bytes(self._control_plane.authority.certificate)
             (folder / "namespace").write_text(self._namespace)
         return folder
+
+    def _token(self, account: str) -> str:
+        """A token as the kubelet mounts it: on a node it is bound to the pod, and tells the node's name."""
+        api = self._control_plane.api
+        if self.place.kubelet is None:
+            return api.token(self._namespace, account)
+        stand_in = pods.pod(
+            self.name,
+            pods.container("pause"),
+            namespace=self._namespace,
+            node=self.place.node,
+            serviceAccountName=account,
+            automountServiceAccountToken=False,
+        )
+        api.create_pods([stand_in])
+        return api.token(self._namespace, account, pod=self.name)
 
     def _is_ready(self, container: Object) -> bool:
         """Asks as the kubelet does."""
