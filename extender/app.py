@@ -135,7 +135,7 @@ def _question() -> object:
 def _filter(scoring: Scoring, world: World, question: object) -> object:
     args = scheduler.args_from_json(question)
     strategy = scoring.strategy_of(args.profile)
-    survey = verbs.filter_nodes(world.inventory, args.pod, args.names, world.clock(), strategy)
+    survey = verbs.filter_nodes(world.inventory, args.pod, args.names, world.clock(), strategy, args.profile)
     passed = survey.passed
     refused = verbs.refusals(world.inventory, args.pod, survey)
     _count(world.metrics, survey)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 import random
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from http import HTTPStatus
 from typing import Any, Protocol
 from urllib.parse import urlencode
@@ -55,8 +55,8 @@ class ObjectReader(Protocol):
     resource: str
     """Plural name, for logs and metrics."""
 
-    def replace(self, objects: list[Object]) -> None:
-        """Takes these objects as all that exist."""
+    def replace(self, objects: Iterable[Object]) -> None:
+        """Takes these objects as all that exist; they come page by page, and none need be kept."""
 
     def put(self, item: Object) -> None:
         """Takes an object that is new or changed."""
@@ -72,22 +72,30 @@ class Cluster:
         self._configuration = configuration
         self._pool = RESTClientObject(configuration).pool_manager
 
-    def list(self, path: str, page: int = PAGE) -> tuple[list[Object], str]:
+    def pages(self, path: str, page: int = PAGE) -> Iterator[tuple[list[Object], str]]:
         """
-        Returns all objects of a collection and the version from which to watch.
+        Yields the objects of a collection page by page, each with the version from which to watch.
 
         Raises:
             KubeError: if a page cannot be had; 410 if the list took so long that its continuation expired.
         """
-        objects: list[Object] = []
         query: dict[str, str | int] = {"limit": page}
         while True:
             document = self._json("GET", f"{path}?{urlencode(query)}")
-            objects += document.get("items") or []
             metadata = document.get("metadata") or {}
+            yield document.get("items") or [], metadata.get("resourceVersion", "")
             if not metadata.get("continue"):
-                return objects, metadata.get("resourceVersion", "")
+                return
             query["continue"] = metadata["continue"]
+
+    def list(self, path: str, page: int = PAGE) -> list[Object]:
+        """
+        Returns all objects of a collection.
+
+        Raises:
+            KubeError: as ``pages``.
+        """
+        return [item for items, _ in self.pages(path, page) for item in items]
 
     def watch(self, path: str, version: str) -> Iterator[Object]:
         """
@@ -214,9 +222,15 @@ class Watch:
             self._metrics.watch_restarts.labels(self._reader.resource, why).inc()
 
     def _list(self) -> None:
-        objects, version = self._cluster.list(self._path)
-        self._reader.replace(objects)
-        self._metrics.watch_events.labels(self._reader.resource, "LISTED").inc(len(objects))
+        version = ""
+
+        def objects() -> Iterator[Object]:
+            nonlocal version
+            for items, version in self._cluster.pages(self._path):  # noqa: B007 - that of the last page counts
+                yield from items
+                self._metrics.watch_events.labels(self._reader.resource, "LISTED").inc(len(items))
+
+        self._reader.replace(objects())
         self._version = version
         self.synced.set()
 

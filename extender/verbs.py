@@ -31,6 +31,7 @@ from extender.model.pod import Pod
 from extender.model.report import Missing
 from extender.model.verdict import Refusal
 from extender.score import BEST, Strategy
+from extender.wire.answers import overfull_sentence
 from extender.wire.explanation import refusal_sentence, scarce, summary_sentence
 from extender.wire.preemption import Preemption, Victims
 from extender.wire.scheduler import Binding
@@ -52,14 +53,19 @@ MOST_EVICTABLE = 100
 
 
 def filter_nodes(
-    inventory: Inventory, pod: Pod, names: Sequence[str], now: float, strategy: Strategy = Strategy.PACK
+    inventory: Inventory,
+    pod: Pod,
+    names: Sequence[str],
+    now: float,
+    strategy: Strategy = Strategy.PACK,
+    scheduler: str = "",
 ) -> Survey:
     """Judges a pod on each node, and notes where it was let through to."""
     shape = shape_of(pod)
-    survey = inventory.survey(names, pod, shape, strategy)
+    survey = inventory.survey(names, pod, shape, strategy, scheduler=scheduler)
     inventory.expect(survey)
     if inventory.rules.assume is Assume.FILTER:
-        inventory.answered(pod, shape, survey.passed, now)
+        inventory.answered(pod, shape, survey.passed, now, scheduler)
     return survey
 
 
@@ -216,6 +222,8 @@ def bind(inventory: Inventory, binding: Binding, post: Callable[[Binding], str],
 def reason(judgement: Judgement) -> str:
     """Returns why a node was refused, in one sentence for the pod's events."""
     node, fit, hazard = judgement.node, judgement.fit, judgement.hazard
+    if judgement.overfull is not None:
+        return f"{PREFIX}pods of other schedulers have taken what was left: {overfull_sentence(judgement.overfull)}"
     if fit is None or node.snapshot is None:
         what = "its report is stale" if node.stale else f"the node is not known ({node.fault})"
         return f"{PREFIX}{what} and the extender is set to refuse such nodes"
@@ -290,6 +298,8 @@ def _grounds_of(survey: Survey, why: int, label: int) -> tuple[str, str, str]:
 def grounds(judgement: Judgement) -> tuple[str, str, str]:
     """Returns the kubelet's reason, our cause and the scarce resource of a refusal, each empty where there is none."""
     fit = judgement.fit
+    if judgement.overfull is not None:
+        return f"OutOf{judgement.overfull.resource}", "node-as-a-whole", judgement.overfull.resource
     if judgement.hazard is not None:
         return "", str(judgement.hazard.why), ""
     if fit is None:

@@ -189,7 +189,7 @@ def test_a_fault_of_ours_is_answered_and_logged(
     client: FlaskClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A bug fails the pod's attempt with an Error, not the connection, and its traceback is in the log."""
-    monkeypatch.setattr(Inventory, "survey", lambda *_: 1 / 0)
+    monkeypatch.setattr(Inventory, "survey", lambda *_, **_named: 1 / 0)
 
     assert "a fault of the extender" in ask(client, "filter", {"Pod": POD, "NodeNames": ["idle"]})["Error"]
     assert "ZeroDivisionError" in caplog.text

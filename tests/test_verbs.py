@@ -89,3 +89,30 @@ def test_a_node_whose_kubelet_hangs_is_unknown() -> None:
 
     assert inventory.node("n").fault.startswith("its kubelet would crash or hang on a pod bound to it: ")
     assert inventory.count_nodes()["unknown"] == 1
+
+
+def test_a_node_that_is_full_as_a_whole_is_named() -> None:
+    """A binding that sums forbid names the sums, and is counted under the kubelet's own reason."""
+    inventory = Inventory(Rules(assume=Assume.BIND))
+    inventory.reported(report("n"), now=0.0)
+    inventory.pod_observed(ObservedPod(pod("theirs", cpu="14500m"), "n"), now=0.0)
+    asked = pod("asked", cpu="16")
+    refused = inventory.assume("n", asked, shape_of(asked), now=0.0)
+
+    assert (
+        "numa: pods of other schedulers have taken what was left: the pod requests 16 CPU; all pods together leave "
+        "15500m of 30 on the node"
+    ) == reason(refused)
+    assert ("OutOfcpu", "node-as-a-whole", "cpu") == grounds(refused)
+
+
+def test_a_place_that_nobody_can_tell_is_named() -> None:
+    """After a restart a pod that no report has yet makes its node wait for the next report."""
+    inventory = Inventory(Rules(assume=Assume.BIND))
+    inventory.pods_observed([ObservedPod(pod("ten", cpu="10"), "n")], now=0.0)
+    inventory.reported(report("n"), now=0.0)
+    asked = pod("asked", cpu="16")
+    refused = inventory.judge("n", asked, shape_of(asked))
+
+    assert "numa: where the pods that came last are is known only with the node's next report" == reason(refused)
+    assert ("", "unheard-of", "") == grounds(refused)

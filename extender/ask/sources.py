@@ -73,14 +73,14 @@ def _usual_kubeconfig() -> str:
 
 
 def _list(cluster: Cluster, reader: type[NodeReader | ReportReader | PodReader]) -> list[Object]:
-    return cluster.list(reader.path)[0]
+    return cluster.list(reader.path)
 
 
 def _sites(nodes: Iterable[Object], reports: Iterable[Object], pods: Iterable[Object], *, live: bool) -> list[Site]:
     inventory, metrics = Inventory(), Metrics()
-    NodeReader(inventory).replace(list(nodes))
-    ReportReader(inventory, metrics, live=live).replace(list(reports))
-    PodReader(inventory, metrics).replace(list(pods))
+    NodeReader(inventory).replace(nodes)
+    ReportReader(inventory, metrics, live=live).replace(reports)
+    PodReader(inventory, metrics).replace(pods)
     return sites_of(inventory.all_nodes())
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from extender.feeds.objects import Object, name_of, uid_of
 from extender.inventory.live import Inventory
 
@@ -15,7 +17,7 @@ class NodeReader:
     def __init__(self, inventory: Inventory) -> None:
         self._inventory = inventory
 
-    def replace(self, objects: list[Object]) -> None:
+    def replace(self, objects: Iterable[Object]) -> None:
         """Takes these as all Nodes."""
         self._inventory.nodes_listed({name_of(item): uid_of(item) for item in objects})
 

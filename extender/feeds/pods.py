@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from operator import itemgetter
 
 from extender.feeds import hindsight
 from extender.feeds.objects import Object, name_of
@@ -26,11 +27,11 @@ class PodReader:
     def __init__(self, inventory: Inventory, metrics: Metrics, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._inventory, self._metrics, self._monotonic = inventory, metrics, monotonic
 
-    def replace(self, objects: list[Object]) -> None:
+    def replace(self, objects: Iterable[Object]) -> None:
         """Takes these as all Pods; the order of creation is the best there is to tell in which they were bound."""
-        objects = sorted(objects, key=lambda item: str(item["metadata"].get("creationTimestamp", "")))
-        seen = filter(None, map(self._read, objects))
-        for disappointment in self._inventory.pods_observed(seen, self._monotonic()):
+        read = ((str(item["metadata"].get("creationTimestamp", "")), self._read(item)) for item in objects)
+        seen = sorted(((when, one) for when, one in read if one is not None), key=itemgetter(0))
+        for disappointment in self._inventory.pods_observed((one for _, one in seen), self._monotonic()):
             hindsight.refused(self._metrics, disappointment)
 
     def put(self, item: Object) -> None:

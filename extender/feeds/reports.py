@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from extender.feeds import hindsight
 from extender.feeds.objects import Object, name_of, owner_of
@@ -36,11 +36,13 @@ class ReportReader:
         self._inventory, self._metrics = inventory, metrics
         self._monotonic, self._clock, self._live = monotonic, clock, live
 
-    def replace(self, objects: list[Object]) -> None:
+    def replace(self, objects: Iterable[Object]) -> None:
         """Takes these as all reports."""
-        self._inventory.only_reports_of(name_of(item) for item in objects)
+        names = []
         for item in objects:
+            names.append(name_of(item))
             self.put(item)
+        self._inventory.only_reports_of(names)
 
     def put(self, item: Object) -> None:
         """Takes a report that is new or changed; one that cannot be read makes its node unknown."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from itertools import chain
+from itertools import chain, count
 
 from extender import cpuset
 from extender.fleet import Shape, Snapshot
@@ -14,11 +14,13 @@ from extender.inventory.history import History
 from extender.kubelet import admission
 from extender.kubelet.admission import Kubelet
 from extender.kubelet.errors import KubeletCrash
-from extender.model.pod import Kind, Pod
+from extender.model.pod import Kind, Pod, QoS
 from extender.model.state import NodeState
 
 MOST_REMEMBERED = 128
 """Histories and snapshots of one ground; what exceeds it is worked out again."""
+MOST_NUMBERED = 512
+"""Shapes of arrivals that have a number; with more a new book is begun."""
 
 Outline = frozenset[tuple[str, ...]]
 """What kinds of things a pod's containers hold, and the pod as a whole."""
@@ -41,11 +43,11 @@ class Ground:
         self.kubelet, self.state = kubelet, state
         self.outlines = {} if outlines is None else outlines
         self.snapshot = Snapshot(kubelet, state)
-        self.numbers: dict[Shape, int] = {}
-        """Shapes of arrivals by the number that names them in histories."""
+        self._whole: dict[str, Shape] = {}
+        """Pods by uid, and their very shapes, of which ``has_all`` is known."""
         self._counts: bool | None = None
         self._adds_up: bool | None = None
-        self._histories: dict[frozenset[str], History] = {}
+        self._book = Book(kubelet, state)
         self._after: dict[Steps, Snapshot] = {}
         self._then: dict[Steps, Ground] = {}
         self._without: dict[tuple[str, ...], Ground] = {}
@@ -70,12 +72,13 @@ class Ground:
             self._adds_up = adds_up(self.kubelet, self.state)
         return self._adds_up
 
-    def history(self, loose: frozenset[str]) -> History:
-        """Returns the history in which the places of these pods are told apart."""
-        bound(self._histories, MOST_REMEMBERED)
-        history = self._histories.setdefault(loose, History(self.kubelet, self.state, loose))
-        history.trim()
-        return history
+    @property
+    def book(self) -> Book:
+        """The histories, in which arrivals have names that mean nothing in another book."""
+        book = self._book
+        if len(book) >= MOST_NUMBERED:
+            book = self._book = Book(self.kubelet, self.state)
+        return book
 
     def after(self, steps: Iterable[tuple[Pod, Stage]]) -> Snapshot:
         """
@@ -96,11 +99,35 @@ class Ground:
 
     def has_all(self, pod: Pod, shape: Shape) -> bool:
         """Says whether a pod holds something of every kind that the kubelet gives it."""
+        if self._whole.get(pod.uid) is shape:
+            return True
+        held = outline(self.state, pod)
+        if self._most(pod) <= held:  # true of nearly every pod, and known without asking the twin
+            self._whole[pod.uid] = shape
+            return True
         bound(self.outlines, MOST_REMEMBERED)
         expected = self.outlines.get(shape)
         if expected is None:
             expected = self.outlines[shape] = self._outline(pod)
-        return expected <= outline(self.state, pod)
+        return expected <= held
+
+    def _most(self, pod: Pod) -> Outline:
+        """Every kind of thing that a kubelet may give a pod, whatever it asks for."""
+        members = [container for container in pod.containers if container.kind is not Kind.INIT]
+        reported = self.state.device.reported
+        found: set[tuple[str, ...]] = {
+            ("device", one.name, resource)
+            for one in members
+            for resource in one.resources.limits
+            if resource in reported
+        }
+        if pod.qos not in {None, QoS.GUARANTEED}:
+            return frozenset(found)
+        for what, manager in (("cpu", self.kubelet.cpu), ("memory", self.kubelet.memory)):
+            if manager is not None:
+                found |= {(what, one.name) for one in members}
+                found |= {(what,)} if pod.resources is not None else set()
+        return frozenset(found)
 
     def _outline(self, pod: Pod) -> Outline:
         """What an idle node gives the pod; nothing where it would not admit it, so that nothing is expected."""
@@ -132,6 +159,31 @@ class Ground:
             return self
         bound(self._then, 4)
         return self._then.setdefault(came, Ground(self.kubelet, self.after(steps).state, self.outlines))
+
+
+class Book:
+    """Histories of one state, and the numbers of the shapes that name arrivals in them; threads may share it."""
+
+    def __init__(self, kubelet: Kubelet, state: NodeState) -> None:
+        self._kubelet, self._state = kubelet, state
+        self._histories: dict[frozenset[str], History] = {}
+        self._numbers: dict[Shape, int] = {}
+        self._next = count()
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def number(self, shape: Shape) -> int:
+        """Returns the number of a shape, which no other one has."""
+        known = self._numbers.get(shape)
+        return self._numbers.setdefault(shape, next(self._next)) if known is None else known
+
+    def history(self, loose: frozenset[str]) -> History:
+        """Returns the history in which the places of these pods are told apart."""
+        bound(self._histories, MOST_REMEMBERED)
+        history = self._histories.setdefault(loose, History(self._kubelet, self._state, loose))
+        history.trim()
+        return history
 
 
 def adds_up(kubelet: Kubelet, state: NodeState) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from extender.fleet import Fit, Shape
@@ -10,6 +10,8 @@ from extender.inventory.news import forgotten
 from extender.inventory.node import Knowledge, Node
 from extender.inventory.orders import Hazard
 from extender.inventory.rules import Rules, StaleReports, UnknownNodes
+from extender.inventory.totals import Sums, allocatable, overfull, requested, together
+from extender.model.answer import Overfull
 from extender.model.pod import Pod
 
 
@@ -24,6 +26,8 @@ class Judgement:
     """The law's answer if pods come in the order in which we learned of them; None where a rule decided."""
     hazard: Hazard | None = None
     """Why another order could end badly, where one could."""
+    overfull: Overfull | None = None
+    """What the node as a whole lacks, where it was looked at and lacks something."""
 
     @property
     def knowledge(self) -> Knowledge:
@@ -53,3 +57,35 @@ def judge(node: Node, pod: Pod, shape: Shape, rules: Rules, possibly: Sequence[t
         return Judgement(node, fits=False, fit=answer)
     hazard = node.outlook.with_possible(possibly).hazard(pod, shape)
     return Judgement(node, fits=hazard is None, fit=answer, hazard=hazard)
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """One node as a whole, as its kubelet's general predicates see it."""
+
+    node: Node
+    there: Sums
+    """What its kubelet leaves to pods; nothing where the node is not known exactly."""
+    used: Sums
+    """What its pods request together."""
+
+    def lacks(self, pod: Pod, possibly: Iterable[Pod] = ()) -> Overfull | None:
+        """Returns what is not enough for a pod, and for others that may be on their way there, if anything is."""
+        others = [*possibly]
+        if pod.uid in self.node.held:
+            return whole(forgotten(self.node, pod.uid)).lacks(pod, others)
+        used = together(others)
+        return overfull(
+            self.there,
+            {name: used.get(name, 0) + self.used.get(name, 0) for name in {*used, *self.used}},
+            requested(pod),
+        )
+
+
+def whole(node: Node) -> Whole:
+    """Looks at a node as a whole."""
+    if node.kubelet is None or node.report is None or not node.report.exact:
+        return Whole(node, {}, {})
+    return Whole(
+        node, allocatable(node.kubelet), together(held.pod for held in node.held.values() if held.over is None)
+    )

@@ -3,7 +3,7 @@ All nodes, as of now: the one place that changes, and the only one that is writt
 
 News and questions come from several threads. Each piece of news replaces the value of the nodes that it concerns,
 under a lock that is held for computation only; questions read those values without a lock. Times are seconds of a
-monotonic clock, which the caller reads.
+monotonic clock, which the caller reads. The module is long so that everything that takes the lock is in one place.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from extender.columns.fleet import Entry, Fleet
 from extender.columns.kernel import Fate
 from extender.fleet import Shape
 from extender.inventory import news
-from extender.inventory.judgement import Judgement, judge
+from extender.inventory.judgement import Judgement, Whole, judge, whole
 from extender.inventory.node import NO_REPORT, Knowledge, Node, standings
 from extender.inventory.orders import Why
 from extender.inventory.outlook import Outlook
@@ -48,6 +48,8 @@ class Answered:
     nodes: frozenset[str]
     """Where it may be bound."""
     until: float
+    scheduler: str = ""
+    """Whose pod it is: what else its own scheduler binds, that scheduler has summed up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,8 @@ class Inventory:
         self._answered: tuple[Answered, ...] = ()
         self._told = False
         """Whether all pods have been listed."""
+        self._wholes: dict[str, Whole] = {}
+        """Sums of nodes that were looked at, for as long as the nodes stay as they are."""
         self._footings = Footings()
         self._fleet = Fleet(self._entry, _hazard)
 
@@ -105,7 +109,14 @@ class Inventory:
         return judge(node, pod, shape, self.rules, possibly)
 
     def survey(
-        self, names: Sequence[str], pod: Pod, shape: Shape, strategy: Strategy = Strategy.PACK, *, scored: bool = False
+        self,
+        names: Sequence[str],
+        pod: Pod,
+        shape: Shape,
+        strategy: Strategy = Strategy.PACK,
+        *,
+        scored: bool = False,
+        scheduler: str = "",
     ) -> Survey:
         """
         Judges a pod on many nodes: the same as ``judge`` on each of them.
@@ -116,6 +127,7 @@ class Inventory:
             shape: its shape.
             strategy: by which placements are scored.
             scored: whether scores are wanted.
+            scheduler: whose pod it is.
         """
         others = [other for other in self._answered if other.pod.uid != pod.uid]
         crowd = [(other.pod, other.shape) for other in others]
@@ -131,7 +143,27 @@ class Inventory:
         judgements = {place: self.judge(names[place], pod, shape) for place in sorted(alone)}
         for place, judgement in judgements.items():
             fits[place] = judgement.fits
+        rivals = [other for other in others if other.scheduler != scheduler]
+        for place in np.flatnonzero(fits).tolist() if rivals else ():
+            refused = self._beside(names[place], pod, rivals)
+            if refused is not None:
+                judgements[place], fits[place] = refused, False
         return Survey(names, told, fits, self._footings.known, judgements)
+
+    def _beside(self, name: str, pod: Pod, rivals: Iterable[Answered]) -> Judgement | None:
+        """Refuses a pod where pods of other schedulers, which its own cannot know of, may have taken what is left."""
+        node = self.node(name)
+        possibly = [other.pod for other in rivals if name in other.nodes and other.pod.uid not in node.held]
+        lacks = self._whole_of(name).lacks(pod, possibly) if possibly else None
+        return None if lacks is None else Judgement(node, fits=False, overfull=lacks)
+
+    def _whole_of(self, name: str) -> Whole:
+        node, known = self.node(name), self._wholes.get(name)
+        if known is None or known.node is not node:
+            known = whole(node)
+            if name in self._nodes:
+                self._wholes[name] = known
+        return known
 
     def expect(self, survey: Survey) -> None:
         """Takes note that the nodes that a survey let through may be asked about next, in the same order."""
@@ -216,18 +248,25 @@ class Inventory:
 
     # --- our own doing
 
-    def answered(self, pod: Pod, shape: Shape, let_through: Iterable[str], now: float) -> None:
+    def answered(self, pod: Pod, shape: Shape, let_through: Iterable[str], now: float, scheduler: str = "") -> None:
         """Notes where a pod was let through to, in place of an earlier note; nothing where bind tells it exactly."""
         if self.rules.assume is Assume.FILTER:
             with self._lock:
                 others = tuple(one for one in self._answered if one.pod.uid != pod.uid)
-                mine = Answered(pod, shape, frozenset(let_through), now + self.rules.answered_seconds)
+                mine = Answered(pod, shape, frozenset(let_through), now + self.rules.answered_seconds, scheduler)
                 self._answered = (*others, mine) if mine.nodes else others
 
     def assume(self, name: str, pod: Pod, shape: Shape, now: float) -> Judgement:
-        """Judges a pod on a node once more and, if it fits, counts it as being there from now on: in one step."""
+        """
+        Judges a pod on a node once more and, if it fits, counts it as being there from now on: in one step.
+
+        Here the node as a whole is looked at too: another scheduler may have bound a pod there since this one looked.
+        """
         with self._lock:
             judgement = judge(self.node(name), pod, shape, self.rules)
+            lacks = self._whole_of(name).lacks(pod) if judgement.fits else None
+            if lacks is not None:
+                judgement = replace(judgement, fits=False, overfull=lacks)
             if judgement.fits:
                 self._change(name, lambda node: news.assumed(node, pod, shape, now + self.rules.assumed_seconds))
                 self._where[pod.uid] = name
@@ -260,6 +299,7 @@ class Inventory:
             self._nodes[name] = after
         else:
             self._nodes.pop(name, None)
+            self._wholes.pop(name, None)
         self._fleet.note(name)
 
     def _entry(self, name: str) -> Entry | None:

@@ -12,7 +12,7 @@ What is not considered: a pod that its report shows and that ends by itself, unh
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -66,7 +66,7 @@ class Actor:
     """Place of the actor that is alike in every respect and is taken to arrive before this one."""
 
 
-def actors(courses: Sequence[Course], numbers: dict[Shape, int]) -> tuple[Actor, ...]:
+def actors(courses: Sequence[Course], number: Callable[[Shape], int]) -> tuple[Actor, ...]:
     """Names arrivals by their shape and rank; pods that the report has keep their uid."""
     ranks: Counter[Shape] = Counter()
     alike: dict[Course, int] = {}
@@ -74,8 +74,7 @@ def actors(courses: Sequence[Course], numbers: dict[Shape, int]) -> tuple[Actor,
     for place, course in enumerate(courses):
         pod, twin = course.pod, None
         if course.arrives:
-            number = numbers.setdefault(course.shape, len(numbers))
-            pod = replace(pod, uid=f"{number}#{ranks[course.shape]}")
+            pod = replace(pod, uid=f"{number(course.shape)}#{ranks[course.shape]}")
             ranks[course.shape] += 1
             if not course.loose:
                 likeness = replace(course, pod=_NOBODY)

@@ -59,8 +59,9 @@ class Outlook:
             return None
         if self.unheard:
             return Hazard(Why.UNHEARD, others=len(self.courses))
-        *others, last = actors((*self.courses, asker), self.ground.numbers)
-        return hazard(self.ground.history(loose((*others, last))), others, last)
+        book = self.ground.book
+        *others, last = actors((*self.courses, asker), book.number)
+        return hazard(book.history(loose((*others, last))), others, last)
 
     @property
     def _counts(self) -> bool:

@@ -11,10 +11,14 @@ Source: cm/cpumanager/topology/topology.go (Discover, CPUsPerCore, CPUsPerSocket
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from extender import cpuset
 from extender.kubelet.errors import StartError
 from extender.model.machine import Core, Machine
+
+MOST_REMEMBERED = 128
+"""Topologies; kinds of machines in a cluster are fewer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +58,20 @@ def discover(machine: Machine) -> CpuTopology:
         StartError: cAdvisor counts no CPUs, or a core lists none or one twice.
         ZeroDivisionError: never on a machine that a kubelet starts on; see ``extender.kubelet.admission``.
     """
-    if machine.cpus == 0:
+    return _discovered(machine.cpus, machine.sockets, tuple((zone.id, zone.cores) for zone in machine.zones))
+
+
+@lru_cache(maxsize=MOST_REMEMBERED)
+def _discovered(count: int, reported_sockets: int, zones: tuple[tuple[int, tuple[Core, ...]], ...]) -> CpuTopology:
+    """Builds a topology once for all machines that differ in nothing but memory, as a fleet's do."""
+    if count == 0:
         raise StartError("could not detect number of cpus")
     where: dict[int, tuple[int, int, int, int]] = {}
     cores = 0
-    for zone in machine.zones:
-        cores += len(zone.cores)
-        for core in zone.cores:
-            place = (_core_id(core), core.socket, zone.id, core.socket if core.uncore is None else core.uncore)
+    for zone, members in zones:
+        cores += len(members)
+        for core in members:
+            place = (_core_id(core), core.socket, zone, core.socket if core.uncore is None else core.uncore)
             for cpu in core.threads:
                 where[cpu] = place
     by_core, by_socket, by_zone, by_uncore = (_group(where, level) for level in range(4))
@@ -79,10 +89,10 @@ def discover(machine: Machine) -> CpuTopology:
         socket_cores=_members(by_socket, by_core),
         uncore_cores=_members(by_uncore, by_core),
         cpu_core={cpu: by_core[core] for cpu, (core, _, _, _) in where.items()},
-        cpus_per_core=machine.cpus // cores if cores else 0,
-        cpus_per_socket=machine.cpus // machine.sockets if machine.sockets else 0,
-        cpus_per_uncore=machine.cpus // uncores if uncores else 0,
-        reported_sockets=machine.sockets,
+        cpus_per_core=count // cores if cores else 0,
+        cpus_per_socket=count // reported_sockets if reported_sockets else 0,
+        cpus_per_uncore=count // uncores if uncores else 0,
+        reported_sockets=reported_sockets,
     )
 
 

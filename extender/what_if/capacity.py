@@ -11,6 +11,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 
 from extender.fleet import Fit, Snapshot, rooms
+from extender.inventory.totals import Allocatable, copies, overfull, requested
 from extender.kubelet.admission import Kubelet, admit, settled
 from extender.kubelet.errors import KubeletCrash
 from extender.model.answer import Capacity, Finding, Outcome
@@ -19,7 +20,6 @@ from extender.model.state import CpuState, DeviceState, MemoryState, NodeState
 from extender.what_if.alike import standing
 from extender.what_if.fit import explained
 from extender.what_if.site import Site
-from extender.what_if.totals import Allocatable, copies, overfull, requested
 from extender.what_if.work import Progress, Work, each
 
 REFUSALS = 8

@@ -11,12 +11,12 @@ from collections.abc import Hashable, Sequence
 from dataclasses import replace
 
 from extender.fleet import Fit, Snapshot, placement_score, rooms
+from extender.inventory.totals import Allocatable, Sums, allocatable, overfull, requested
 from extender.model.answer import Finding, Outcome, Overfull
 from extender.model.pod import Pod
 from extender.model.verdict import Admission, Verdict
 from extender.what_if.alike import standing
 from extender.what_if.site import Site
-from extender.what_if.totals import Allocatable, Sums, allocatable, overfull, requested
 from extender.what_if.work import Work, each
 
 

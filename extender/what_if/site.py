@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from extender.fleet import Snapshot
+from extender.inventory.totals import together
 from extender.model.pod import Pod
-from extender.what_if.totals import together
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,8 @@ CPUs takes about 2 KB, where cAdvisor's own JSON takes 60. The order of zones an
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from functools import lru_cache
 from itertools import groupby
 
 from extender import cpuset
@@ -78,11 +79,18 @@ def _zone(value: object, field: str) -> Zone:
     )
 
 
-def _cores(group: Sequence[object], field: str) -> Iterator[Core]:
+def _cores(group: Sequence[object], field: str) -> tuple[Core, ...]:
     socket = fields.integer(group[0], f"{field}[0]", least=-(2**31))
     uncore = None if group[1] is None else fields.integer(group[1], f"{field}[1]", least=-(2**31))
-    for threads in fields.text(group[2], f"{field}[2]").split():
-        yield Core(tuple(_cpu(thread, f"{field}[2]") for thread in threads.split(",")), socket, uncore)
+    return _listed(socket, uncore, fields.text(group[2], f"{field}[2]"), f"{field}[2]")
+
+
+@lru_cache(maxsize=1024)
+def _listed(socket: int, uncore: int | None, cores: str, field: str) -> tuple[Core, ...]:
+    """The cores of a text; a fleet has thousands of zones with few different ones."""
+    return tuple(
+        Core(tuple(_cpu(thread, field) for thread in threads.split(",")), socket, uncore) for threads in cores.split()
+    )
 
 
 def _cpu(text: str, field: str) -> int:

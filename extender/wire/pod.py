@@ -7,7 +7,10 @@ Source: core/v1 Pod, Container, ResourceRequirements; pkg/apis/core/v1/defaults.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from itertools import chain
+
+import orjson
 
 from extender.model.pod import Container, Kind, Pod, QoS, Resources
 from extender.wire import fields
@@ -67,6 +70,19 @@ def _containers(spec: Mapping[str, object], key: str, field: str) -> list[Contai
 
 
 def _resources(value: object, field: str) -> Resources:
+    """Reads what is asked for; a cluster's pods ask for the same few things, which are made once."""
+    try:
+        return _known(orjson.dumps(value), field)
+    except orjson.JSONEncodeError:  # from YAML, which has numbers and keys that JSON has not
+        return _made(value, field)
+
+
+@lru_cache(maxsize=4096)
+def _known(text: bytes, field: str) -> Resources:
+    return _made(orjson.loads(text), field)
+
+
+def _made(value: object, field: str) -> Resources:
     resources = fields.mapping(value, field)
     return Resources(
         requests=fields.amounts(resources.get("requests"), f"{field}.requests"),

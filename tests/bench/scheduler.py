@@ -8,17 +8,14 @@ itself says it took to find a node; pods a second are from the first binding to 
 from __future__ import annotations
 
 import sys
-import threading
-import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
-import urllib3
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -41,7 +38,7 @@ NAMESPACE = "bench"
 WORKERS = 16
 UNLIMITED = {"qps": 5000, "burst": 5000}
 """By default a scheduler sends no more than 50 requests a second, and so binds no more pods, with or without extender."""
-BOUND = b'{"type":"ADDED"'
+BOUND = "Successfully bound pod to node"
 BOUND_SECONDS = 300
 _numbers = count()
 
@@ -132,7 +129,7 @@ def _compare(rows: Sequence[dict[str, Any]]) -> None:
 def _measured(lab: Lab, variant: Variant, count_pods: int) -> dict[str, Any]:
     batch = next(_numbers)
     created = lab.api.create_pods([_pod(f"p{batch}-{number}") for number in range(count_pods)])
-    with _extender(lab, variant) as url, Bindings(lab) as bindings:
+    with _extender(lab, variant) as url:
         process = scheduler(
             lab.control_plane,
             _configuration(lab, variant),
@@ -142,16 +139,21 @@ def _measured(lab: Lab, variant: Variant, count_pods: int) -> dict[str, Any]:
         )
         process.start()
         try:
-            bindings.wait(count_pods)
+            eventually(
+                f"{count_pods} pods to be bound",
+                BOUND_SECONDS,
+                lambda: process.log.read_text().count(BOUND) >= count_pods,
+            )
             seconds = _algorithm_seconds(lab, process)
         finally:
             process.stop()
+    times = _bound(process.log)
     lab.api.delete_pods(created)
     return {
         "variant": variant.name,
         "extender": variant.extender,
         "percentage": variant.percentage,
-        "pods/s": (count_pods - 1) / (bindings.times[count_pods - 1] - bindings.times[0]),
+        "pods/s": (count_pods - 1) / (max(times) - min(times)),
         "ms a pod": 1e3 * seconds,
     }
 
@@ -196,41 +198,10 @@ def _extender(lab: Lab, variant: Variant) -> Iterator[str | None]:
             process.stop()
 
 
-class Bindings:
-    """When pods were seen bound: events of a watch that shows bound pods only, counted and not read."""
-
-    def __init__(self, lab: Lab) -> None:
-        self.times: list[float] = []
-        self._lab = lab
-        self._thread = threading.Thread(target=self._count, daemon=True)
-        self._response: urllib3.BaseHTTPResponse | None = None
-        self._opened = threading.Event()
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        self._opened.wait(10)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._response is not None:
-            self._response.shutdown()
-
-    def _count(self) -> None:
-        path = f"/api/v1/namespaces/{NAMESPACE}/pods"
-        version = self._lab.api.get(path, limit="1")["metadata"]["resourceVersion"]
-        with self._lab.api.changes(path, version, fieldSelector="spec.nodeName!=") as response:
-            self._response = response
-            self._opened.set()
-            with suppress(urllib3.exceptions.ProtocolError):  # how it ends
-                rest = b""
-                for chunk in response.stream(1 << 16):
-                    seen = rest + chunk
-                    self.times += [time.perf_counter()] * seen.count(BOUND)
-                    rest = seen[1 - len(BOUND) :]  # a chunk may end within the words
-
-    def wait(self, wanted: int) -> None:
-        """Waits until so many pods are bound."""
-        eventually(f"{wanted} pods to be bound", BOUND_SECONDS, lambda: len(self.times) >= wanted)
+def _bound(log: Path) -> list[float]:
+    """When pods were bound, in seconds of the day, as the scheduler's log tells."""
+    clocks = [line.split()[1].split(":") for line in log.read_text().splitlines() if BOUND in line]
+    return [3600 * int(hours) + 60 * int(minutes) + float(seconds) for hours, minutes, seconds in clocks]
 
 
 def _algorithm_seconds(lab: Lab, process: Process) -> float:

@@ -14,16 +14,17 @@ from typing import Any, Self
 
 from lab.api import Api, Object
 from lab.control_plane import TOPOLOGIES
+from lab.waiting import eventually
 
 from extender.feeds import NodeReader, PodReader, ReportReader
 from extender.fleet import Snapshot, placement_score, shape_of
 from extender.inventory.live import Inventory
 from extender.inventory.node import Node
+from extender.inventory.totals import Allocatable, allocatable, overfull, requested, together
 from extender.kube import Watch, connect
 from extender.kubelet import admission
 from extender.metrics import Metrics
 from extender.model.pod import Pod
-from extender.what_if.totals import Allocatable, allocatable, overfull, requested, together
 from extender.wire.nrt import report_from_nrt
 from extender.wire.pod import pod_from_json
 
@@ -93,6 +94,8 @@ class Observer:
         self.longest: tuple[float, str] = (0.0, "")
         """Seconds, and which pod."""
         self._since: dict[str, float] = {}
+        self._looked = 0
+        """How often it has looked."""
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="observer", daemon=True)
 
@@ -107,6 +110,12 @@ class Observer:
         for watch in self._watches:
             watch.stop()
         self._thread.join(30)
+
+    def nobody_waits_in_vain(self) -> bool:
+        """Looks twice; whether no pod waits while a node would admit it."""
+        before = self._looked
+        eventually("the observer to look", 60, lambda: self._looked >= before + 2)
+        return not self._since
 
     def _run(self) -> None:
         while not self._stop.wait(self.EVERY_SECONDS):
@@ -124,6 +133,7 @@ class Observer:
                     self._since.pop(uid, None)
             for uid in self._since.keys() - waiting.keys():
                 del self._since[uid]
+            self._looked += 1
 
 
 ALLOCATABLE = Allocatable()

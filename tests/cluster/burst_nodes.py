@@ -16,6 +16,8 @@ from lab.product import Product
 from lab.waiting import eventually
 
 SECONDS = 240
+HEARTBEAT_SECONDS, STALE_SECONDS = 5, 12
+"""Of exporters and extenders: shorter than in life, so that an exporter that has stopped is noticed within a test."""
 NIC = "example.com/nic"
 GATES = {"PodLevelResources": True, "PodLevelResourceManagers": True}
 STATIC = {
@@ -96,7 +98,8 @@ class Nodes:
             if setup.devices
         ]
         self.exporters: dict[str, Process] = {
-            name: product.exporter(kubelet) for name, kubelet in self.kubelets.items()
+            name: product.exporter(kubelet, {"publish": {"heartbeatSeconds": HEARTBEAT_SECONDS}})
+            for name, kubelet in self.kubelets.items()
         }
 
     def start(self) -> None:

@@ -11,6 +11,8 @@ from lab.api import Object
 from lab.pods import container, pod, sidecar
 
 GRACE_SECONDS = 1
+KIND = "burst.lab/kind"
+"""Annotation that names a pod's kind."""
 
 
 def draw(dice: Random, name: str, namespace: str, **spec: Any) -> Object:
@@ -27,7 +29,7 @@ def draw(dice: Random, name: str, namespace: str, **spec: Any) -> Object:
     kind = dice.choices(list(kinds), [weight for weight, _ in kinds.values()])[0]
     parts = kinds[kind][1](dice)
     containers = parts.pop("containers")
-    annotations = {"burst.lab/kind": kind}
+    annotations = {KIND: kind}
     return pod(
         name, *containers, namespace=namespace, grace_seconds=GRACE_SECONDS, annotations=annotations, **parts, **spec
     )

@@ -7,9 +7,12 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 
+from burst_pods import KIND
 from lab.api import Object
 from lab.pods import is_unschedulable, phase
 
+CROSSING_SECONDS = 0.5
+"""For so long a binding may be under way to those who watch."""
 REJECTED = "Pod was rejected: "
 
 
@@ -21,14 +24,19 @@ class Fate:
     created: float
     """When it was first seen, by our clock; so are all times."""
     scheduler: str
+    kind: str = ""
+    """As burst_pods names it."""
     bound: float | None = None
     node: str = ""
+    admitted: bool = False
+    """Its kubelet has shown that it had taken it on."""
     ran: bool = False
     unschedulable: bool = False
     refused: str = ""
     """The kubelet's reason."""
+    refused_at: float = 0.0
     refused_again: bool = False
-    """It had run before: a restarted kubelet has refused what it had admitted."""
+    """A restarted kubelet has refused what it had admitted."""
     gone: bool = False
 
     @property
@@ -53,7 +61,10 @@ class Record:
             fate = self.fates.get(uid)
             if fate is None:
                 fate = self.fates[uid] = Fate(
-                    item["metadata"]["name"], now, item["spec"].get("schedulerName", "default-scheduler")
+                    item["metadata"]["name"],
+                    now,
+                    item["spec"].get("schedulerName", "default-scheduler"),
+                    item["metadata"].get("annotations", {}).get(KIND, ""),
                 )
                 self.changed = now
             before = (fate.node, fate.refused, fate.unschedulable, fate.gone, fate.ran)
@@ -61,7 +72,8 @@ class Record:
                 fate.bound, fate.node = now, item["spec"]["nodeName"]
             status = item.get("status", {})
             if phase(item) == "Failed" and status.get("message", "").startswith(REJECTED) and not fate.refused:
-                fate.refused, fate.refused_again = status["reason"], fate.ran
+                fate.refused, fate.refused_at, fate.refused_again = status["reason"], now, fate.admitted
+            fate.admitted = fate.admitted or "startTime" in status
             fate.ran = fate.ran or phase(item) == "Running"
             fate.unschedulable = is_unschedulable(item)
             fate.gone = kind == "DELETED"
@@ -85,9 +97,33 @@ class Record:
             if fate.refused and not fate.refused_again and scheduler in {"", fate.scheduler}
         )
 
-    def refused_again(self) -> int:
-        """How many pods were refused by a kubelet that had them running before its restart."""
-        return sum(fate.refused_again for fate in self.all())
+    def raced(self, scheduler: str) -> Counter[str]:
+        """
+        Reason to refused pods of other schedulers to whose node one of this scheduler had just bound a pod too.
+
+        Bindings of two schedulers that know nothing of each other cross: neither can take them into account.
+        """
+        theirs = [fate for fate in self.all() if fate.scheduler == scheduler and fate.bound is not None]
+        return Counter(
+            fate.refused
+            for fate in self.all()
+            if fate.refused
+            and not fate.refused_again
+            and fate.scheduler != scheduler
+            and fate.bound is not None
+            and any(
+                other.node == fate.node and fate.bound - CROSSING_SECONDS <= (other.bound or 0) <= fate.refused_at
+                for other in theirs
+            )
+        )
+
+    def refused_again(self) -> Counter[str]:
+        """Kind and reason to pods that were refused by a kubelet that had admitted them before its restart."""
+        return Counter(f"{fate.kind} {fate.refused}" for fate in self.all() if fate.refused_again)
+
+    def halted(self) -> list[str]:
+        """Names of pods that have a node and neither run on it nor were refused, without end in sight."""
+        return [fate.name for fate in self.all() if fate.node and not (fate.ran or fate.refused or fate.gone)]
 
     def waits(self) -> list[float]:
         """Seconds from creation to binding, ascending."""

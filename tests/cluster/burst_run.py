@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from random import Random
@@ -34,8 +34,8 @@ class Run:
     api: Api
     namespace: str
     seed: str
-    spec: dict[str, Any]
-    """Of every pod."""
+    specs: Sequence[dict[str, Any]] = ({},)
+    """Of the pods, in turn."""
     record: Record = field(default_factory=Record)
     picture: Picture = field(init=False)
     numbers: Iterator[int] = field(default_factory=itertools.count)
@@ -46,14 +46,23 @@ class Run:
         path = f"/api/v1/namespaces/{self.namespace}/pods"
         self.picture = Picture(self.api, path, listener=self.record.hear)
 
-    def draw(self, number: int, **spec: Any) -> list[Object]:
+    def draw(self, number: int) -> list[Object]:
         """Draws pods; the same seed draws the same."""
-        return [draw(self.dice, f"pod-{next(self.numbers)}", self.namespace, **self.spec | spec) for _ in range(number)]
+        return [self._draw(next(self.numbers)) for _ in range(number)]
 
-    def burst(self, pods: list[Object], limit: float) -> float:
-        """Creates pods as fast as the API takes them and waits until all have a word; returns the seconds that took."""
+    def _draw(self, number: int) -> Object:
+        return draw(self.dice, f"pod-{number}", self.namespace, **self.specs[number % len(self.specs)])
+
+    def burst(self, pods: list[Object], limit: float, midway: Callable[[], None] = lambda: None) -> float:
+        """
+        Creates pods as fast as the API takes them and waits until all have a word; returns the seconds that took.
+
+        Once they are made, and some of them bound, `midway` is called.
+        """
         begin = time.monotonic()
         self.api.create_pods(pods)
+        eventually("some pods to be bound", limit, lambda: self.record.placed() >= len(pods) // 8)
+        midway()
         self.settle(limit)
         return self.record.changed - begin
 
@@ -63,15 +72,14 @@ class Run:
             waiting = [fate.name for fate in self.record.all() if fate.waits and not fate.unschedulable]
             raise LabError(f"After {limit:g} s pods still come and go, or wait without a word: {waiting}.")
 
-    def churn(self, seconds: float, beside: Callable[[], None] = lambda: None) -> None:
-        """Deletes a running pod and creates another one, again and again; what happens `beside` is called each time."""
+    def churn(self, seconds: float) -> None:
+        """Deletes a running pod and creates another one, again and again."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             running = sorted(key for key, item in self.picture.objects.items() if is_running(item))
             if running:
                 self.api.delete(pod_path(self.picture.objects[self.dice.choice(running)]))
             self.api.create_pods(self.draw(1))
-            beside()
             time.sleep(CHURN_PAUSE_SECONDS)
 
 
@@ -122,6 +130,6 @@ def told(run: Run) -> str:
     median, last = (waits[len(waits) // 2], waits[-1]) if waits else (0.0, 0.0)
     return (
         f"{len(fates)} pods, {run.record.placed()} placed, {sum(fate.waits for fate in fates)} without a place, "
-        f"refused {dict(run.record.refusals()) or 0}, refused again after a restart {run.record.refused_again()}, "
+        f"refused {dict(run.record.refusals()) or 0}, refused again after a restart {dict(run.record.refused_again()) or 0}, "
         f"bound after {median:.1f} s (median), {last:.1f} s (last)"
     )

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 from burst_knowledge import Observer, reports
-from burst_nodes import Nodes, running
+from burst_nodes import STALE_SECONDS, Nodes, running
 from burst_run import Run, following, placements, share, told, wait_idle
 from lab.api import Api
 from lab.control_plane import ControlPlane
@@ -70,7 +70,7 @@ def test_without_the_extender_kubelets_refuse(
     path.write_text("apiVersion: kubescheduler.config.k8s.io/v1\nkind: KubeSchedulerConfiguration\n")
     scheduler(path, extender_url=None).start()
     wait_idle(api, nodes)
-    with following(Run(api, namespace, SEED, {})) as run:
+    with following(Run(api, namespace, SEED)) as run:
         seconds = run.burst(run.draw(PODS), LIMIT)
         figures.append(f"burst on {NODES} nodes, the scheduler alone: {told(run)}, settled in {seconds:.0f} s")
 
@@ -91,10 +91,10 @@ def test_with_the_extender_no_kubelet_refuses(
     """All pods that full knowledge would place are placed, soon, where the twin foretold, and none is refused."""
     wait_idle(api, nodes)
     before = reports(api)
-    url = extender({"rules": {"assume": "bind" if binds else "filter"}})
+    url = extender({"rules": {"assume": "bind" if binds else "filter", "staleSeconds": STALE_SECONDS}})
     scheduler(configuration, extender_url=url).start()
     observer = Observer(control_plane.kubeconfig("observer", "system:masters"))
-    with following(Run(api, namespace, SEED, OURS)) as run, observer:
+    with following(Run(api, namespace, SEED, [OURS])) as run, observer:
         pods = run.draw(PODS)
         seconds = run.burst(pods, LIMIT)
         placed, possible = share(run, before, pods)

@@ -297,5 +297,5 @@ class Cluster(RuleBasedStateMachine):
         self.nothing_was_refused()
 
 
-Cluster.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+Cluster.TestCase.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
 test_what_is_let_through_is_admitted = Cluster.TestCase

@@ -11,14 +11,17 @@ from builders import configuration, database, machine, pod, report
 
 from extender.fleet import shape_of
 from extender.inventory.comparison import Outcome, compare
+from extender.inventory.ground import MOST_NUMBERED
 from extender.inventory.live import Inventory
 from extender.inventory.orders import Why
 from extender.inventory.rules import Assume, Rules, StaleReports, UnknownNodes
 from extender.kubelet import admission
+from extender.model.answer import Overfull
 from extender.model.configuration import TopologyPolicy
 from extender.model.observed import ObservedPod
-from extender.model.pod import Pod
+from extender.model.pod import Container, Kind, Pod, Resources
 from extender.model.report import Missing, Report
+from extender.quantity import NANO, parse
 
 BIND = Rules(assume=Assume.BIND)
 
@@ -210,6 +213,37 @@ def test_of_two_bindings_at_the_same_moment_one_is_refused(inventory: Inventory)
         thread.join()
 
     assert len(taken) == 3
+
+
+def shared(name: str, cpu: str) -> Pod:
+    """A pod that counts in the node's sums alone: nothing is pinned for it."""
+    requests = Resources({"cpu": parse(cpu)}, {})
+    return Pod(f"uid-{name}", name, (Container("main", Kind.APP, requests),))
+
+
+def test_at_bind_the_node_as_a_whole_is_looked_at(inventory: Inventory) -> None:
+    """
+    Of 30 CPUs 20 are requested by a pod of another scheduler, of which the asking one has not heard yet.
+
+    The zones are free all the same; the kubelet's general predicates would refuse 12 more.
+    """
+    inventory.pod_observed(ObservedPod(shared("theirs", "20"), "n"), now=0.0)
+    wide, narrow = pod("wide", cpu="12"), pod("narrow", cpu="10")
+    refused = inventory.assume("n", wide, shape_of(wide), now=0.0)
+
+    assert (False, Overfull("cpu", 12 * NANO, 20 * NANO, 30 * NANO)) == (refused.fits, refused.overfull)
+    assert inventory.assume("n", narrow, shape_of(narrow), now=0.0).fits
+
+
+@pytest.mark.parametrize(("scheduler", "expected"), [("mine", ["n"]), ("theirs", [])])
+def test_what_another_scheduler_is_about_to_bind_counts_in_the_sums(scheduler: str, expected: list[str]) -> None:
+    """Without bindVerb a scheduler has summed up what it is about to bind itself, and knows nothing of the other one's."""
+    inventory = Inventory()
+    inventory.reported(report("n"), now=0.0)
+    other, asked = shared("other", "20"), pod("asked", cpu="12")
+    inventory.answered(other, shape_of(other), ["n"], now=0.0, scheduler="mine")
+
+    assert expected == inventory.survey(["n"], asked, shape_of(asked), scheduler=scheduler).passed
 
 
 def test_without_bind_an_answered_pod_counts_as_possibly_everywhere() -> None:
@@ -452,6 +486,19 @@ def test_pods_that_are_over_are_forgotten(inventory: Inventory) -> None:
             inventory.pod_departed(f"uid-{name}-{node}", now=float(number))
 
     assert [0] == [len(node.held) for node in inventory.all_nodes()]
+
+
+def test_what_is_remembered_of_one_report_is_bounded(inventory: Inventory) -> None:
+    """However many kinds of pods are asked for while a report stands, what is kept of them is forgotten again."""
+    inventory.pod_observed(ObservedPod(pod("way", cpu="10"), "n"), now=0.0)
+    numbered = set()
+    for number in range(MOST_NUMBERED + 8):
+        fits(inventory, pod("asked", cpu="16", memory=f"{number + 1}Mi"))
+        ground = inventory.node("n").ground
+        assert ground is not None
+        numbered.add(len(ground.book))
+
+    assert MOST_NUMBERED - 1 == max(numbered)
 
 
 def test_a_pod_that_was_here_for_a_moment_may_have_pushed_another_one_aside(inventory: Inventory) -> None:

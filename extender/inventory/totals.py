@@ -2,8 +2,8 @@
 The node as a whole: what all its pods request together, against what its kubelet leaves to pods.
 
 The resource managers look at zones; after them the kubelet's general predicates look at sums, pods that are not pinned
-included. A scheduler looks at the same sums before it asks an extender, which therefore need not; whoever asks without
-a scheduler in between has to be told. Only cpu, memory and hugepages are summed: devices are the device manager's.
+included. A scheduler looks at the same sums before it asks an extender, but does not know of pods that
+another scheduler is about to bind; and who asks without a scheduler in between has to be told. Only cpu, memory and hugepages are summed: devices are the device manager's.
 
 Source: pkg/kubelet/lifecycle/predicate.go (generalFilter), scheduler noderesources.Fits,
 cm/node_container_manager_linux.go (GetNodeAllocatable), component-helpers resource/helpers.go (PodRequests).

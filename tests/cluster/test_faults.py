@@ -1,0 +1,134 @@
+"""
+The burst of test_burst.py while something goes wrong: nothing that we let through is refused, and all settles.
+
+Environment: BURST_NODES, BURST_PODS, BURST_SECONDS (of churn), SEED as there; BURST_BINDS is ``with``, ``without`` or
+``with,without`` and says whether the scheduler leaves binding to the extender. In full: 24, 1000, 300 and both.
+
+What a kubelet refuses that had been running on it is counted apart: kubelets up to 1.37.2 do so after a restart. And
+what passed us may be refused where another scheduler, which does not ask us, binds to the same node in the same moment.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from burst_faults import FAULTS, Scene
+from burst_knowledge import Observer
+from burst_nodes import STALE_SECONDS, Nodes, running
+from burst_run import Run, following, told, wait_idle
+from lab.api import Api
+from lab.control_plane import ControlPlane
+from lab.product import Product
+from lab.waiting import eventually
+from lab.workspace import REPOSITORY
+
+from conftest import SchedulerFactory
+
+NODES = int(os.environ.get("BURST_NODES", "8"))
+PODS = int(os.environ.get("BURST_PODS", "120"))
+SECONDS = int(os.environ.get("BURST_SECONDS", "8"))
+SEED = os.environ.get("SEED", "1")
+BINDS = os.environ.get("BURST_BINDS", "with").split(",")
+LIMIT = 120 + PODS
+SCHEDULER = REPOSITORY / "config" / "scheduler.yaml"
+OURS, SECOND = "numa-scheduler", "second-numa-scheduler"
+FOREIGN = "default-scheduler"
+SCHEDULERS: Mapping[str, tuple[str, ...]] = {"second scheduler": (OURS, SECOND), "foreign pods": (OURS, OURS, FOREIGN)}
+"""Of the pods, in turn; otherwise all are ours."""
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600 + 4 * LIMIT + 2 * SECONDS)]
+
+
+@pytest.fixture(scope="module")
+def nodes(control_plane: ControlPlane, product: Product) -> Iterator[Nodes]:
+    """All nodes, once for this file."""
+    with running(control_plane, product, NODES) as nodes:
+        yield nodes
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("binds", BINDS)
+def test_no_kubelet_refuses_whatever_goes_wrong(
+    fault: str,
+    binds: str,
+    nodes: Nodes,
+    product: Product,
+    scheduler: SchedulerFactory,
+    control_plane: ControlPlane,
+    api: Api,
+    namespace: str,
+    tmp_path: Path,
+    figures: list[str],
+) -> None:
+    """Whatever goes wrong in mid-burst and again in mid-churn, what passed us is admitted, and in the end nobody waits."""
+    wait_idle(api, nodes)
+    schedulers = SCHEDULERS.get(fault, (OURS,))
+    run = Run(api, namespace, SEED, [{"schedulerName": name} for name in schedulers])
+    observer = Observer(control_plane.kubeconfig("observer", "system:masters"))
+    with ExitStack() as stack:
+        extender, url = stack.enter_context(_extender(product, binds))
+        for name in dict.fromkeys(schedulers):
+            path = _configuration(tmp_path / f"{name}.yaml", name, binds)
+            scheduler(path, extender_url=None if name == FOREIGN else url, name=f"{name}-{namespace}").start()
+        scene = Scene(control_plane, nodes, run, extender, url)
+        trouble = FAULTS[fault](scene)
+        stack.enter_context(following(run))
+        stack.enter_context(observer)
+        bound: list[int] = []
+
+        def midway() -> None:
+            bound.append(run.record.placed())
+            trouble.strike()
+
+        seconds = run.burst(run.draw(PODS), LIMIT, midway)
+        placed = run.record.placed()
+        figures.append(
+            f"{fault}, {binds} bindVerb, {NODES} nodes: struck when {bound[0]} pods were bound; {told(run)}, settled in {seconds:.0f} s"
+        )
+        run.churn(SECONDS / 2)
+        trouble.strike()
+        run.churn(SECONDS / 2)
+        trouble.mend()
+        run.settle(LIMIT)
+        eventually("all bound pods to run", LIMIT, lambda: not run.record.halted())
+        eventually("no pod to wait while a node would admit it", LIMIT, observer.nobody_waits_in_vain)
+        outcomes = scene.placements()
+        ours = sum((run.record.refusals(name) for name in {OURS, SECOND}), start=run.record.refusals("none"))
+        figures.append(
+            f"  after {SECONDS} s of churn: {told(run)}; placements {dict(outcomes)}; longest wait while a node would "
+            f"admit {observer.longest[0]:.1f} s; refused that passed us {dict(ours) or 0}"
+            + (", all as foreign bindings crossed" if FOREIGN in schedulers and ours else "")
+            + (f"; drained {scene.drained}" if scene.drained else "")
+        )
+
+        assert bound[0] < placed, "the fault came when all was over"
+        assert (run.record.raced(FOREIGN) if FOREIGN in schedulers else {}) == ours
+        assert fault == "kubelets restarted" or not run.record.refused_again()
+        assert outcomes["different"] <= outcomes.total() / 1000
+
+
+@contextmanager
+def _extender(product: Product, binds: str) -> Iterator[tuple[Any, str]]:
+    rules = {"assume": "bind" if binds == "with" else "filter", "staleSeconds": STALE_SECONDS}
+    process, url = product.extender({"rules": rules})
+    process.start()
+    try:
+        yield process, url
+    finally:
+        process.stop()
+
+
+def _configuration(path: Path, name: str, binds: str) -> Path:
+    """The configuration that a user would take, for a scheduler of another name, and perhaps without bindVerb."""
+    document = yaml.safe_load(SCHEDULER.read_text())
+    document["profiles"][0]["schedulerName"] = name
+    if binds != "with":
+        del document["extenders"][0]["bindVerb"]
+    path.write_text(yaml.safe_dump(document))
+    return path
