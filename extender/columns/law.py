@@ -13,8 +13,11 @@ from extender.fleet import distance
 from extender.kubelet.admission import Kubelet
 from extender.kubelet.features import Gates
 from extender.kubelet.hints import LARGEST_ZONE_ID, narrowest_first
-from extender.kubelet.topology import CpuTopology
+from extender.kubelet.topology import MOST_REMEMBERED, CpuTopology
 from extender.model.configuration import Scope, TopologyPolicy, Version
+
+_NESTED: dict[int, tuple[CpuTopology, bool, bool]] = {}
+"""What ``countable`` has found of topologies, by identity: whether all units nest, and whether caches lie in zones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +92,13 @@ def countable(kubelet: Kubelet) -> bool:
     if kubelet.cpu is None:
         return True
     options, topology = kubelet.cpu.options, kubelet.topology
-    if options.prefer_uncore and not all(_within_one(cache, topology.zones) for cache in topology.uncores.values()):
-        return False
-    return not options.align_by_socket and _nested(topology)
+    nested = _NESTED.get(id(topology))
+    if nested is None or nested[0] is not topology:
+        if len(_NESTED) >= MOST_REMEMBERED:
+            _NESTED.clear()
+        caches = all(_within_one(cache, topology.zones) for cache in topology.uncores.values())
+        nested = _NESTED[id(topology)] = topology, _nested(topology), caches
+    return not options.align_by_socket and nested[1] and (nested[2] or not options.prefer_uncore)
 
 
 def _nested(topology: CpuTopology) -> bool:

@@ -13,6 +13,7 @@ import sys
 import tempfile
 import threading
 import time
+import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count, cycle
@@ -22,7 +23,7 @@ import orjson
 import yaml
 
 from bench.figures import Figures, percentile
-from bench.nodes import NODES, PODS, Node, Object, changed, cluster, pod, question
+from bench.nodes import NODES, NOW, PODS, Node, Object, changed, cluster, pod, question
 from bench.serving import TESTS, Client, extender, free_port, peak_bytes, resident_bytes, worker
 from bench.verbs import FILTER, PRIORITIZE
 from extender.wire.nrt import PATH as TOPOLOGIES
@@ -46,6 +47,7 @@ def measure(size: int, pods: int, rate: int, rounds: int) -> Figures:
                 ready = time.monotonic() - began
                 pid = worker(parent)
                 resident, peak = resident_bytes(pid), peak_bytes(pid)
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/nodes?limit=1").read()  # what-if has been told
                 calm = _answers(port, nodes, rounds)
                 with _updates(api, nodes, rate) as sent:
                     began = time.monotonic()
@@ -172,7 +174,7 @@ def _answers(port: int, nodes: Sequence[Node], rounds: int) -> list[float]:
 def _updates(api: int, nodes: Sequence[Node], rate: int) -> Iterator[list[int]]:
     """Sends updates from a thread of its own; yields a list of one number, how many there were so far."""
     stop, sent = threading.Event(), [0]
-    heartbeat = 2000
+    heartbeat = NOW + 1
     some = [one for one in nodes if one.pods][:: max(1, len(nodes) // 2000)]
     there = [orjson.dumps(changed(one, heartbeat).topology) for one in some]
     again = [orjson.dumps(one.topology) for one in some]

@@ -1,12 +1,13 @@
 """
 Clusters to measure on: nodes that all differ, with a history of admissions each, as the objects of a real API server.
 
-Everything follows from a seed. States are the twin's: each node's kubelet has admitted the pods that are bound to it.
+Everything but the time follows from a seed. States are the twin's: each node's kubelet has admitted the pods that are bound to it.
 """
 
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -37,6 +38,8 @@ CORES = 16
 """Of a zone, two threads each."""
 NODES = "/api/v1/nodes"
 PODS = "/api/v1/pods"
+NOW = int(time.time())
+"""The heartbeat of all reports: old ones are stale, and what is stale is judged in another way."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +140,7 @@ def node(name: str, number: int, dice: random.Random, setup: Setup, most_pods: i
         )
         for room in rooms(kubelet, state)
     )
-    report = Report(name, hardware, told, Version.V1_37, state, kubelet_version="v1.37.2", zones=zones, heartbeat=1000)
+    report = Report(name, hardware, told, Version.V1_37, state, kubelet_version="v1.37.2", zones=zones, heartbeat=NOW)
     return Node(name, report, tuple(admitted))
 
 

@@ -57,8 +57,8 @@ def _growth(rows: Sequence[Row]) -> float:
     return max(grown)
 
 
-def _to_noop(percentage: int) -> Callable[[Sequence[Row]], float]:
-    return lambda rows: float(_one(rows, extender="bind", percentage=percentage)["to no-op"])
+def _to_noop(extender: str, percentage: int) -> Callable[[Sequence[Row]], float]:
+    return lambda rows: float(_one(rows, extender=extender, percentage=percentage)["to no-op"])
 
 
 def _disturbed(shape: str) -> Callable[[Sequence[Row]], float]:
@@ -87,11 +87,12 @@ TARGETS = (
     Target("cost of a call: growth to growth of names", "verbs", _growth, 1),
     *(
         Target(
-            f"real scheduler, percentageOfNodesToScore {percentage or 'default'}: pods/s to no-op",
+            f"real scheduler, {how}, percentageOfNodesToScore {percentage or 'default'}: pods/s to no-op",
             "scheduler",
-            _to_noop(percentage),
+            _to_noop(extender, percentage),
             at_least=0.9,
         )
+        for extender, how in (("bind", "ours binds"), ("filter", "it binds itself"))
         for percentage in (0, 100)
     ),
     Target("seconds until ready", "ingestion", _ingested("seconds until ready"), 10),
