@@ -40,6 +40,10 @@ def _hazard(entry: Entry, pod: Pod, shape: Shape) -> Why | None:
     return None if hazard is None else hazard.why
 
 
+LATELY_SECONDS = 5.0
+"""For so long a scheduler may not have heard of what another one has bound."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answered:
     """A pod that filter let through and that is not bound yet, as far as we know."""
@@ -77,6 +81,8 @@ class Inventory:
         self._waiting: dict[str, Pod] = {}
         """Pods that are not bound, by uid: what bind asks for is named by uid alone."""
         self._answered: tuple[Answered, ...] = ()
+        self._lately: tuple[Answered, ...] = ()
+        """Bound a moment ago, where bind does not tell: schedulers other than their own may not have heard of them."""
         self._refused: set[str] = set()
         """Uids of pods whose refusal is known: their node forgets them long before the API server does."""
         self._told = False
@@ -147,7 +153,7 @@ class Inventory:
         judgements = {place: self.judge(names[place], pod, shape) for place in sorted(alone)}
         for place, judgement in judgements.items():
             fits[place] = judgement.fits
-        rivals = [other for other in others if other.scheduler != scheduler]
+        rivals = [other for other in (*others, *self._lately) if other.scheduler != scheduler]
         for place in np.flatnonzero(fits).tolist() if rivals else ():
             refused = self._beside(names[place], pod, rivals)
             if refused is not None:
@@ -156,10 +162,10 @@ class Inventory:
 
     def _beside(self, name: str, pod: Pod, rivals: Iterable[Answered]) -> Judgement | None:
         """Refuses a pod where pods of other schedulers, which its own cannot know of, may have taken what is left."""
-        node = self.node(name)
-        possibly = [other.pod for other in rivals if name in other.nodes and other.pod.uid not in node.held]
-        lacks = self._whole_of(name).lacks(pod, possibly) if possibly else None
-        return None if lacks is None else Judgement(node, fits=False, overfull=lacks)
+        here = [other for other in rivals if name in other.nodes]
+        possibly = [other.pod for other in here if other.pod.uid not in self._where]
+        lacks = self._whole_of(name).lacks(pod, possibly) if here else None
+        return None if lacks is None else Judgement(self.node(name), fits=False, overfull=lacks)
 
     def _whole_of(self, name: str) -> Whole:
         node, known = self.node(name), self._wholes.get(name)
@@ -297,6 +303,7 @@ class Inventory:
         """Lets time pass: what was only assumed or possible is given up, silent exporters are noticed."""
         with self._lock:
             self._answered = tuple(one for one in self._answered if one.until > now)
+            self._lately = tuple(one for one in self._lately if one.until > now)
             for name in list(self._nodes):
                 self._change(name, lambda node: news.aged(node, now, self.rules.stale_seconds))
         self._fleet.refresh()
@@ -334,7 +341,7 @@ class Inventory:
         if elsewhere not in {None, seen.node}:
             self._change(elsewhere, lambda node: news.forgotten(node, uid))
         # Last, as questions take no lock: at no moment may the pod be neither on its way nor on its node.
-        self._answered = tuple(one for one in self._answered if one.pod.uid != uid)
+        self._bound(seen, now)
         if not seen.refusal or uid in self._refused:
             return None
         self._refused.add(uid)
@@ -343,9 +350,19 @@ class Inventory:
             return None
         return Disappointment(before, seen, passed=passed or (held is not None and held.passed))
 
+    def _bound(self, seen: ObservedPod, now: float) -> None:
+        """Takes note that a pod is not on its way any more, but where it was let through to."""
+        uid = seen.pod.uid
+        came = [one for one in self._answered if one.pod.uid == uid]
+        if came:
+            until = now + LATELY_SECONDS
+            self._lately += tuple(replace(one, nodes=frozenset({seen.node}), until=until) for one in came)
+            self._answered = tuple(one for one in self._answered if one.pod.uid != uid)
+
     def _depart(self, uid: str, now: float) -> None:
         self._waiting.pop(uid, None)
         self._refused.discard(uid)
+        self._lately = tuple(one for one in self._lately if one.pod.uid != uid)
         self._answered = tuple(one for one in self._answered if one.pod.uid != uid)
         name = self._where.pop(uid, None)
         if name is not None:

@@ -263,6 +263,20 @@ def test_what_another_scheduler_is_about_to_bind_counts_in_the_sums(scheduler: s
     assert expected == inventory.survey(["n"], asked, shape_of(asked), scheduler=scheduler).passed
 
 
+@pytest.mark.parametrize(("scheduler", "expected"), [("mine", ["n"]), ("theirs", [])])
+def test_what_another_scheduler_has_just_bound_counts_in_the_sums(scheduler: str, expected: list[str]) -> None:
+    """We may have heard of a binding before the scheduler that asks has: its own sums were without that pod."""
+    inventory = Inventory()
+    inventory.reported(report("n"), now=0.0)
+    other, asked = shared("other", "20"), pod("asked", cpu="12")
+    inventory.answered(other, shape_of(other), ["n"], now=0.0, scheduler="mine")
+    inventory.pod_observed(ObservedPod(other, "n"), now=1.0)
+
+    assert expected == inventory.survey(["n"], asked, shape_of(asked), scheduler=scheduler).passed
+    inventory.tick(now=10.0)
+    assert ["n"] == inventory.survey(["n"], asked, shape_of(asked), scheduler=scheduler).passed
+
+
 def test_without_bind_an_answered_pod_counts_as_possibly_everywhere() -> None:
     """Until it is seen bound, a pod that was let through may be on each of its nodes, but not in its own way."""
     inventory = Inventory()
