@@ -11,6 +11,7 @@ Source: gunicorn/workers/gthread.py, whose ThreadWorker this narrows; RFC 9112 s
 
 from __future__ import annotations
 
+import ctypes
 import io
 import logging
 import selectors
@@ -19,6 +20,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -38,6 +40,8 @@ LARGE = 2**20
 """Bytes from which on a body is a large one; the names of 20,000 nodes are half of that."""
 LARGE_AT_A_TIME = 4
 """Large bodies that are held in memory at the same time."""
+M_ARENA_MAX, ARENAS = -8, 2
+"""Of glibc's malloc: an arena for every few threads, as by default, would keep what hundreds of them once needed."""
 FAREWELL_SECONDS = 1.0
 """How long a closed connection's last bytes are waited for, so that the last answer arrives."""
 
@@ -136,6 +140,12 @@ class Worker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
     @classmethod
     def check_config(cls, cfg: Any, log: Any) -> None:
         """Nothing to say: there are as many threads as connections, on purpose."""
+
+    def init_process(self) -> None:
+        """Has memory given back by many threads, then serves."""
+        with suppress(OSError, AttributeError):  # another libc has no arenas
+            ctypes.CDLL(None).mallopt(M_ARENA_MAX, ARENAS)
+        super().init_process()
 
     def load_wsgi(self) -> None:
         """Loads the app and puts the limit on what is computed at a time around it."""

@@ -7,6 +7,7 @@ keeps connections open: see ``extender.connections``. The names are gunicorn's.
 
 from __future__ import annotations
 
+import os
 import sys
 
 from gunicorn.glogging import Logger  # type: ignore[import-untyped]
@@ -34,6 +35,8 @@ timeout = 60
 """Seconds after which a worker that has stopped beating is replaced; requests are not limited by it."""
 preload_app = False
 """The watches' threads must start in the worker, after the fork."""
+worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - gunicorn makes and removes it
+"""The worker's heartbeat is a change of a file: on a busy disk it would make all connections wait."""
 control_socket_disable = True
 """It would be opened below the home directory, which may be read-only."""
 proc_name = "numa-extender"

@@ -62,10 +62,11 @@ def filter_nodes(
 ) -> Survey:
     """Judges a pod on each node, and notes where it was let through to."""
     shape = shape_of(pod)
-    survey = inventory.survey(names, pod, shape, strategy, scheduler=scheduler)
-    inventory.expect(survey)
-    if inventory.rules.assume is Assume.FILTER:
-        inventory.answered(pod, shape, survey.passed, now, scheduler)
+    with inventory.turn():
+        survey = inventory.survey(names, pod, shape, strategy, scheduler=scheduler)
+        inventory.expect(survey)
+        if inventory.rules.assume is Assume.FILTER:
+            inventory.answered(pod, shape, survey.passed, now, scheduler)
     return survey
 
 

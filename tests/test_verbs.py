@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 
+import pytest
 from builders import configuration, database, machine, pod, report
 
 from extender.fleet import shape_of
 from extender.inventory.judgement import Judgement
 from extender.inventory.live import Inventory
 from extender.inventory.rules import Assume, Rules, StaleReports
+from extender.inventory.survey import Survey
 from extender.model.configuration import TopologyPolicy
 from extender.model.observed import ObservedPod
 from extender.model.pod import Pod
 from extender.model.report import Missing, Report
-from extender.verbs import grounds, reason
+from extender.verbs import filter_nodes, grounds, reason
 
 FULL = "numa: pod scope wants 8 CPU and 16Gi in one zone (single-numa-node); zone 0 has 6 CPU free, zone 1 has 0"
 
@@ -116,3 +122,30 @@ def test_a_place_that_nobody_can_tell_is_named() -> None:
 
     assert "numa: where the pods that came last are is known only with the node's next report" == reason(refused)
     assert ("", "unheard-of", "") == grounds(refused)
+
+
+def test_two_schedulers_that_ask_at_once_are_not_let_through_to_one_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Without bindVerb an answer counts for the next question even where both are asked at the same moment.
+
+    One zone has room for one of the two pods. The answer to the first is held up until the second has its own, or for a
+    while where that has to wait.
+    """
+    inventory, both = Inventory(), threading.Barrier(2, timeout=0.5)
+    inventory.reported(report("n"), now=0.0)
+    survey = inventory.survey
+
+    def held_up(*args: Any, **named: Any) -> Survey:
+        found = survey(*args, **named)
+        with suppress(threading.BrokenBarrierError):
+            both.wait()
+        return found
+
+    monkeypatch.setattr(inventory, "survey", held_up)
+    with ThreadPoolExecutor(2) as schedulers:
+        asked = [
+            schedulers.submit(filter_nodes, inventory, pod(name, cpu="16"), ["n"], 0.0, scheduler=name)
+            for name in ("one", "other")
+        ]
+
+    assert [[], ["n"]] == sorted(answer.result().passed for answer in asked)

@@ -10,7 +10,7 @@ from extender.inventory.news import forgotten
 from extender.inventory.node import Knowledge, Node
 from extender.inventory.orders import Hazard
 from extender.inventory.rules import Rules, StaleReports, UnknownNodes
-from extender.inventory.totals import allocatable, overfull, requested, together
+from extender.inventory.totals import Sums, allocatable, overfull, requested, together
 from extender.model.answer import Overfull
 from extender.model.pod import Pod
 
@@ -59,16 +59,33 @@ def judge(node: Node, pod: Pod, shape: Shape, rules: Rules, possibly: Sequence[t
     return Judgement(node, fits=hazard is None, fit=answer, hazard=hazard)
 
 
-def lack(node: Node, pod: Pod, possibly: Iterable[Pod] = ()) -> Overfull | None:
-    """
-    Returns what a node as a whole lacks for a pod, as its kubelet's general predicates will find.
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """One node as a whole, as its kubelet's general predicates see it."""
 
-    Args:
-        node: what is known of the node; of one that is not known exactly nothing is said.
-        pod: the pod.
-        possibly: pods that may be on their way there besides those that the node has.
-    """
+    node: Node
+    there: Sums
+    """What its kubelet leaves to pods; nothing where the node is not known exactly."""
+    used: Sums
+    """What its pods request together."""
+
+    def lacks(self, pod: Pod, possibly: Iterable[Pod] = ()) -> Overfull | None:
+        """Returns what is not enough for a pod, and for others that may be on their way there, if anything is."""
+        others = [*possibly]
+        if pod.uid in self.node.held:
+            return whole(forgotten(self.node, pod.uid)).lacks(pod, others)
+        used = together(others)
+        return overfull(
+            self.there,
+            {name: used.get(name, 0) + self.used.get(name, 0) for name in {*used, *self.used}},
+            requested(pod),
+        )
+
+
+def whole(node: Node) -> Whole:
+    """Looks at a node as a whole."""
     if node.kubelet is None or node.report is None or not node.report.exact:
-        return None
-    there = [held.pod for uid, held in node.held.items() if held.over is None and uid != pod.uid]
-    return overfull(allocatable(node.kubelet), together([*there, *possibly]), requested(pod))
+        return Whole(node, {}, {})
+    return Whole(
+        node, allocatable(node.kubelet), together(held.pod for held in node.held.values() if held.over is None)
+    )

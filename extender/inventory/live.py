@@ -3,7 +3,7 @@ All nodes, as of now: the one place that changes, and the only one that is writt
 
 News and questions come from several threads. Each piece of news replaces the value of the nodes that it concerns,
 under a lock that is held for computation only; questions read those values without a lock. Times are seconds of a
-monotonic clock, which the caller reads.
+monotonic clock, which the caller reads. The module is long so that everything that takes the lock is in one place.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,7 +20,7 @@ from extender.columns.fleet import Entry, Fleet
 from extender.columns.kernel import Fate
 from extender.fleet import Shape
 from extender.inventory import news
-from extender.inventory.judgement import Judgement, judge, lack
+from extender.inventory.judgement import Judgement, Whole, judge, whole
 from extender.inventory.node import NO_REPORT, Knowledge, Node, standings
 from extender.inventory.orders import Why
 from extender.inventory.outlook import Outlook
@@ -69,6 +70,7 @@ class Inventory:
     def __init__(self, rules: Rules | None = None) -> None:
         self.rules = rules or Rules()
         self._lock = threading.Lock()
+        self._turn = threading.Lock()
         self._nodes: dict[str, Node] = {}
         self._where: dict[str, str] = {}
         """Pod uid to the node that holds it."""
@@ -77,6 +79,8 @@ class Inventory:
         self._answered: tuple[Answered, ...] = ()
         self._told = False
         """Whether all pods have been listed."""
+        self._wholes: dict[str, Whole] = {}
+        """Sums of nodes that were looked at, for as long as the nodes stay as they are."""
         self._footings = Footings()
         self._fleet = Fleet(self._entry, _hazard)
 
@@ -152,8 +156,16 @@ class Inventory:
         """Refuses a pod where pods of other schedulers, which its own cannot know of, may have taken what is left."""
         node = self.node(name)
         possibly = [other.pod for other in rivals if name in other.nodes and other.pod.uid not in node.held]
-        lacks = lack(node, pod, possibly) if possibly else None
+        lacks = self._whole_of(name).lacks(pod, possibly) if possibly else None
         return None if lacks is None else Judgement(node, fits=False, overfull=lacks)
+
+    def _whole_of(self, name: str) -> Whole:
+        node, known = self.node(name), self._wholes.get(name)
+        if known is None or known.node is not node:
+            known = whole(node)
+            if name in self._nodes:
+                self._wholes[name] = known
+        return known
 
     def expect(self, survey: Survey) -> None:
         """Takes note that the nodes that a survey let through may be asked about next, in the same order."""
@@ -242,6 +254,15 @@ class Inventory:
 
     # --- our own doing
 
+    def turn(self) -> AbstractContextManager[object]:
+        """
+        Returns what a filter's question is asked in, up to the note of its answer.
+
+        Without bindVerb that note is all that the next question knows of this one: of two schedulers that ask at the same
+        moment one waits for the other, else both would be let through to the same place. With bindVerb nobody waits.
+        """
+        return self._turn if self.rules.assume is Assume.FILTER else nullcontext()
+
     def answered(self, pod: Pod, shape: Shape, let_through: Iterable[str], now: float, scheduler: str = "") -> None:
         """Notes where a pod was let through to, in place of an earlier note; nothing where bind tells it exactly."""
         if self.rules.assume is Assume.FILTER:
@@ -258,7 +279,7 @@ class Inventory:
         """
         with self._lock:
             judgement = judge(self.node(name), pod, shape, self.rules)
-            lacks = lack(self.node(name), pod) if judgement.fits else None
+            lacks = self._whole_of(name).lacks(pod) if judgement.fits else None
             if lacks is not None:
                 judgement = replace(judgement, fits=False, overfull=lacks)
             if judgement.fits:
@@ -293,6 +314,7 @@ class Inventory:
             self._nodes[name] = after
         else:
             self._nodes.pop(name, None)
+            self._wholes.pop(name, None)
         self._fleet.note(name)
 
     def _entry(self, name: str) -> Entry | None:

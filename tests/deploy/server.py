@@ -22,7 +22,7 @@ import yaml
 COMMAND = [sys.executable, "-c", "from extender.cli import main; main()", "serve", "--config"]
 ROOT = Path(__file__).parents[2]
 QUESTION = (ROOT / "config" / "requests" / "filter.json").read_bytes()
-START_SECONDS = 30
+START_SECONDS = 120
 
 
 def free_port() -> int:

@@ -155,7 +155,7 @@ BROAD: Weighted[Theme] = Weighted(
     (AGAIN, 8),
     (ODD, 4),
     (CLOSEST, 3),
-    (ENDLESS, 0.15),
+    (ENDLESS, 0.03),
 )
 """The mix of the proof."""
 
