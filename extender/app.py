@@ -52,12 +52,14 @@ def create_app(settings: Settings, world: World) -> Flask:
 
     @app.post("/scheduler/filter")
     def filter_nodes() -> Response:
-        return _answer(world, "filter", partial(_filter, settings.scoring), scheduler.filter_error)
+        with world.precedence.claimed():
+            return _answer(world, "filter", partial(_filter, settings.scoring), scheduler.filter_error)
 
     @app.post("/scheduler/prioritize")
     def prioritize() -> Response:
         # A bare array has no place for an error; the scheduler takes an empty one as "no preference".
-        return _answer(world, "prioritize", partial(_prioritize, settings.scoring), lambda _: [])
+        with world.precedence.claimed():
+            return _answer(world, "prioritize", partial(_prioritize, settings.scoring), lambda _: [])
 
     @app.post("/scheduler/preempt")
     def preempt() -> Response:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 import random
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from http import HTTPStatus
 from typing import Any, Protocol
 from urllib.parse import urlencode
@@ -183,11 +183,20 @@ def connect(kubeconfig: str = "", context: str | None = None) -> Cluster:
 class Watch:
     """One collection, listed and then watched for ever by a thread of its own."""
 
-    def __init__(self, cluster: Cluster, path: str, reader: ObjectReader, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        path: str,
+        reader: ObjectReader,
+        metrics: Metrics,
+        give_way: Callable[[], object] = lambda: None,
+    ) -> None:
+        """Prepares a watch; ``give_way`` is called before each event is taken in."""
         self.synced = threading.Event()
         """Set once the first full list has been taken in."""
         self.resource = reader.resource
         self._cluster, self._path, self._reader, self._metrics = cluster, path, reader, metrics
+        self._give_way = give_way
         self._version = ""
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"watch-{reader.resource}", daemon=True)
@@ -238,6 +247,7 @@ class Watch:
         """Takes events in until the watch ends."""
         for event in self._cluster.watch(self._path, self._version):
             self._metrics.watch_events.labels(self._reader.resource, event["type"]).inc()
+            self._give_way()
             if event["type"] == "DELETED":
                 self._reader.remove(event["object"])
             elif event["type"] in {"ADDED", "MODIFIED"}:

@@ -7,7 +7,8 @@ import logging
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
@@ -25,6 +26,8 @@ from extender.wire.scheduler import Binding, binding_object
 log = logging.getLogger(__name__)
 
 TICK_SECONDS = 1.0
+PATIENCE_SECONDS = 0.002
+"""How long one piece of news waits for verbs at most: 500 a second still come in."""
 SWITCH_SECONDS = 0.0005
 """After which a thread that takes news in makes way for a verb; by default it may go on ten times as long."""
 COLLECTED = 700, 10, 10_000
@@ -34,6 +37,34 @@ inventory, millions without cycles, and a look through all of them would stop ev
 """
 _UNDECIDED = frozenset({HTTPStatus.CONFLICT, HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
 """Refusals that leave open whether an earlier attempt of the same Binding took effect."""
+
+
+class Precedence:
+    """Verbs go first: whoever takes news in waits a little while one is being answered."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._under_way = 0
+        self._free = threading.Event()
+        self._free.set()
+
+    @contextmanager
+    def claimed(self) -> Iterator[None]:
+        """Marks that a verb is being answered."""
+        with self._lock:
+            self._under_way += 1
+            self._free.clear()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._under_way -= 1
+                if not self._under_way:
+                    self._free.set()
+
+    def give_way(self) -> None:
+        """Waits until no verb is being answered, but never so long that news could pile up."""
+        self._free.wait(PATIENCE_SECONDS)
 
 
 @dataclass(frozen=True)
@@ -47,6 +78,7 @@ class World:
     post: Callable[[Binding], str] = lambda binding: f"there is no cluster to bind {binding.name} in"
     """Posts a Binding, as ``extender.verbs.bind`` wants it."""
     clock: Callable[[], float] = time.monotonic
+    precedence: Precedence = field(default_factory=Precedence)
 
 
 def start(settings: Settings) -> World:
@@ -77,7 +109,8 @@ def _from_files(settings: Settings, inventory: Inventory, metrics: Metrics) -> W
 def _from_cluster(settings: Settings, inventory: Inventory, metrics: Metrics) -> World:
     cluster = connect(settings.inventory.kubeconfig)
     readers = NodeReader(inventory), ReportReader(inventory, metrics), PodReader(inventory, metrics)
-    watches = [Watch(cluster, reader.path, reader, metrics) for reader in readers]
+    precedence = Precedence()
+    watches = [Watch(cluster, reader.path, reader, metrics, precedence.give_way) for reader in readers]
     for watch in watches:
         watch.start()
 
@@ -85,7 +118,7 @@ def _from_cluster(settings: Settings, inventory: Inventory, metrics: Metrics) ->
         waiting = [watch.resource for watch in watches if not watch.synced.is_set()]
         return f"the inventory is not complete yet, waiting for {', '.join(waiting)}" if waiting else ""
 
-    return World(inventory, metrics, missing, _poster(cluster))
+    return World(inventory, metrics, missing, _poster(cluster), precedence=precedence)
 
 
 def _poster(cluster: Cluster) -> Callable[[Binding], str]:

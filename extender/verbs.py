@@ -270,7 +270,7 @@ def counts(survey: Survey) -> tuple[Counter[tuple[Knowledge, bool]], Counter[tup
     """Counts a survey's nodes by knowledge and verdict, and the refused ones by their grounds (see ``grounds``)."""
     told, known = survey.told, [footing.knowledge for footing in survey.footings]
     answers: Counter[tuple[Knowledge, bool]] = Counter()
-    for label in np.unique(told.label).tolist():
+    for label in np.flatnonzero(np.bincount(told.label)).tolist():
         of_this = told.label == label
         passed = int(np.count_nonzero(of_this & survey.fits))
         answers[known[label], True] += passed

@@ -68,6 +68,8 @@ class Entry:
 class Told:
     """Answers about the nodes asked for, in their order."""
 
+    lines: str
+    """The names."""
     slots: Ints
     """(N,) ``UNHEARD`` where the fleet knows of no node of that name."""
     way: NDArray[np.int8]
@@ -277,7 +279,8 @@ class Fleet:
         """
         with self._lock:
             self._refresh()
-            slots = self._slots_named(names)
+            lines = "\n".join(names)
+            slots = self._slots_named(names, lines)
             answers = self._remembered(shape, strategy)
             way, label = self._way[slots], self._label[slots]
             judged = np.ones(len(slots), np.bool_)
@@ -290,6 +293,7 @@ class Fleet:
             fate = np.where(judged, answers.fate[slots], np.int8(Fate.UNDECIDED))
             admitted = fate == Fate.ADMITTED
             return Told(
+                lines=lines,
                 slots=slots,
                 way=way,
                 label=label,
@@ -332,20 +336,18 @@ class Fleet:
         if self._doubtful:
             self._dispel(answers, pod, shape, slots[judged])
 
-    def _slots_named(self, names: Sequence[str]) -> Ints:
+    def _slots_named(self, names: Sequence[str], lines: str) -> Ints:
         """The slots of names; what filter let through is what prioritize is asked about, so lists are remembered."""
-        text = "\n".join(names)
         for known, slots in self._lists:
-            if len(slots) == len(names) and known == text:
+            if len(slots) == len(names) and known == lines:
                 return slots
-        return self._names.find(names, text)
+        return self._names.find(names, lines)
 
-    def remember(self, names: Sequence[str], slots: Ints, members: int) -> None:
+    def remember(self, lines: str, slots: Ints, members: int) -> None:
         """Remembers a list of names that may be asked about soon, as of a membership of the fleet."""
-        text = "\n".join(names)
         with self._lock:
-            if members == self._members and text.count("\n") == len(names) - 1:
-                self._lists.append((text, slots))
+            if members == self._members and lines.count("\n") == len(slots) - 1:
+                self._lists.append((lines, slots))
 
     def _remembered(self, shape: Shape, strategy: Strategy) -> Answers:
         key = shape, strategy

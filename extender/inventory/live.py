@@ -177,7 +177,11 @@ class Inventory:
 
     def expect(self, survey: Survey) -> None:
         """Takes note that the nodes that a survey let through may be asked about next, in the same order."""
-        self._fleet.remember(survey.passed, survey.told.slots[survey.fits], survey.told.members)
+        told, passed = survey.told, survey.passed
+        if passed is survey.names:
+            self._fleet.remember(told.lines, told.slots, told.members)
+        else:
+            self._fleet.remember("\n".join(passed), told.slots[survey.fits], told.members)
 
     def count_nodes(self) -> Mapping[str, int]:
         """Returns how many nodes are known how well."""
