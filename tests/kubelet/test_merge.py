@@ -189,3 +189,13 @@ def test_where_distances_are_missing_the_walk_is_walked(data: st.DataObject) -> 
     lists = as_hints(data.draw(hint_lists(manager)))
 
     assert manager._best(lists) == manager._walk(lists)
+
+
+def test_a_narrow_affinity_is_not_given_up_for_one_that_is_too_wide() -> None:
+    """While the one kept is narrower than the widest need, one that is wider than that does not replace it."""
+    zones = tuple(Zone(id_, 0, distances=(10, 10, 10)) for id_ in range(3))
+    options = TopologyOptions(prefer_closest=True)
+    manager = topology_manager(Machine(zones, cpus=1, sockets=1), TopologyPolicy.BEST_EFFORT, options)
+    lists = [Hints((0b001, 0b111), frozenset()), Hints((0b111, 0b011), frozenset())]
+
+    assert Affinity(0b011, preferred=False) == manager._walk(lists) == manager._best(lists)
