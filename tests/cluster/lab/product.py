@@ -110,17 +110,17 @@ def _rules(file: Path) -> list[Object]:
 
 
 def _allow(api: Api, name: str, rules: list[Object]) -> None:
-    """Makes a service account that may do this and nothing else."""
-    group = "rbac.authorization.k8s.io"
+    """Makes a service account that may do this and nothing else, by roles that no manifest of deploy/ has the name of."""
+    group, role = "rbac.authorization.k8s.io", f"lab-{name}"
     account = {"kind": "ServiceAccount", "name": name, "namespace": NAMESPACE}
     api.apply({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name, "namespace": NAMESPACE}})
-    api.apply({"apiVersion": f"{group}/v1", "kind": "ClusterRole", "metadata": {"name": name}, "rules": rules})
+    api.apply({"apiVersion": f"{group}/v1", "kind": "ClusterRole", "metadata": {"name": role}, "rules": rules})
     api.apply(
         {
             "apiVersion": f"{group}/v1",
             "kind": "ClusterRoleBinding",
-            "metadata": {"name": name},
-            "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": name},
+            "metadata": {"name": role},
+            "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": role},
             "subjects": [account],
         }
     )
