@@ -9,12 +9,16 @@ from __future__ import annotations
 from extender.model.sentence import one_line
 
 
-class StartError(Exception):
-    """The kubelet would refuse to start with this machine and configuration; the message says why, in its words."""
+class KubeletEnd(Exception):  # noqa: N818 - it names what happens to the kubelet
+    """The kubelet gives no verdict; the message is one line."""
 
     def __init__(self, message: str) -> None:
         super().__init__(one_line(message))
 
 
-class KubeletCrash(Exception):  # noqa: N818 - it names what happens to the kubelet
+class StartError(KubeletEnd):
+    """The kubelet would refuse to start with this machine and configuration; the message says why, in its words."""
+
+
+class KubeletCrash(KubeletEnd):
     """The kubelet would panic, or never answer, during this admission; the message says which and where."""

@@ -12,22 +12,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from builders import GATES
+from builders import configuration
 
 from extender.fleet import rooms
 from extender.kubelet import admission
 from extender.model.configuration import (
-    CpuPolicy,
-    KubeletConfiguration,
-    MemoryPolicy,
-    ReservedMemory,
     Scope,
     TopologyPolicy,
     Version,
 )
 from extender.model.machine import Core, Machine, Zone
 from extender.model.report import Amount, Report, ZoneQuantities
-from extender.quantity import parse
 from extender.wire.nrt import report_to_nrt
 from extender.wire.pod import pod_from_json
 
@@ -69,20 +64,6 @@ def machine(number: int, zones: int) -> Machine:
     )
 
 
-def configuration(setup: Setup) -> KubeletConfiguration:
-    """Static managers; the first core is reserved, and 1Gi of memory."""
-    return KubeletConfiguration(
-        topology_policy=setup.policy,
-        topology_scope=setup.scope,
-        cpu_policy=CpuPolicy.STATIC,
-        memory_policy=MemoryPolicy.STATIC,
-        reserved_system_cpus=f"0,{setup.zones * CORES}",
-        system_reserved={"memory": parse("924Mi")},
-        reserved_memory=(ReservedMemory(0, {"memory": parse("1Gi")}),),
-        feature_gates=GATES,
-    )
-
-
 def pod(name: str, *containers: tuple[str, str], namespace: str = "bench") -> Object:
     """A guaranteed pod as the API server would store it; containers are (CPUs, memory)."""
     return {
@@ -120,7 +101,7 @@ class Node:
 
 def node(name: str, number: int, dice: random.Random, setup: Setup, most_pods: int) -> Node:
     """Draws a node with at most so many pods."""
-    hardware, told = machine(number, setup.zones), configuration(setup)
+    hardware, told = machine(number, setup.zones), configuration(setup.policy, setup.scope, f"0,{setup.zones * CORES}")
     kubelet = admission.start(hardware, told, Version.V1_37)
     state = admission.initial(kubelet)
     admitted = []

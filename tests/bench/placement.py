@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import highspy
 import numpy as np
-from builders import GATES
+from builders import configuration
 
 from bench.figures import Figures
 from bench.strategies import DEFAULT, OTHERS, RANKS, Question, Rank
@@ -29,10 +29,6 @@ from extender.columns.table import Table
 from extender.kubelet import admission
 from extender.kubelet.admission import Kubelet
 from extender.model.configuration import (
-    CpuPolicy,
-    KubeletConfiguration,
-    MemoryPolicy,
-    ReservedMemory,
     Scope,
     TopologyPolicy,
     Version,
@@ -40,7 +36,7 @@ from extender.model.configuration import (
 from extender.model.machine import Core, Machine, Zone
 from extender.model.pod import Container, Kind, Pod, QoS, Resources
 from extender.model.state import NodeState
-from extender.quantity import Format, of, parse
+from extender.quantity import Format, of
 
 GIB, MIB = 1 << 30, 1 << 20
 LOAD = 0.95
@@ -131,7 +127,9 @@ def kubelets(nodes: int) -> list[Kubelet]:
     found = []
     shares = sum(share for *_, share, _ in KINDS)
     for zones, cores, gibibytes, share, policy in KINDS:
-        kubelet = admission.start(_machine(zones, cores, gibibytes), _told(zones * cores, policy), Version.V1_37)
+        kubelet = admission.start(
+            _machine(zones, cores, gibibytes), configuration(policy, Scope.POD, f"0,{zones * cores}"), Version.V1_37
+        )
         found += [kubelet] * (nodes * share // shares)
     return found
 
@@ -149,19 +147,6 @@ def _machine(zones: int, cores: int, gibibytes: int) -> Machine:
         ),
         cpus=2 * zones * cores,
         sockets=zones,
-    )
-
-
-def _told(sibling: int, policy: TopologyPolicy) -> KubeletConfiguration:
-    return KubeletConfiguration(
-        topology_policy=policy,
-        topology_scope=Scope.POD,
-        cpu_policy=CpuPolicy.STATIC,
-        memory_policy=MemoryPolicy.STATIC,
-        reserved_system_cpus=f"0,{sibling}",
-        system_reserved={"memory": parse("924Mi")},
-        reserved_memory=(ReservedMemory(0, {"memory": parse("1Gi")}),),
-        feature_gates=GATES,
     )
 
 

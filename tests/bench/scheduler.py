@@ -28,11 +28,10 @@ sys.path.append(str(Path(__file__).parent.parent / "cluster"))  # the lab
 from lab.control_plane import TOPOLOGIES, ControlPlane
 from lab.process import Process
 from lab.product import Product
-from lab.scheduler import scheduler
+from lab.scheduler import CONFIGURATION_FILE, scheduler
 from lab.waiting import eventually
-from lab.workspace import REPOSITORY, Workspace, missing_binaries
+from lab.workspace import Workspace, missing_binaries
 
-CONFIGURATION = REPOSITORY / "config" / "scheduler.yaml"
 PROFILE = "numa-scheduler"
 NAMESPACE = "bench"
 WORKERS = 16
@@ -168,7 +167,7 @@ def _pod(name: str) -> Object:
 
 def _configuration(lab: Lab, variant: Variant) -> Path:
     """The configuration that users take, without a limit on requests; only ours in bind mode has a bindVerb."""
-    document = yaml.safe_load(CONFIGURATION.read_text())
+    document = yaml.safe_load(CONFIGURATION_FILE.read_text())
     document["clientConnection"] |= UNLIMITED
     if variant.extender != "bind":
         for extender in document["extenders"]:

@@ -11,7 +11,7 @@ from lab.control_plane import TOPOLOGIES, ControlPlane
 from lab.devices import Device, DevicePlugin
 from lab.kubelet import Kubelet, remove_all, start_all
 from lab.machines import Machine, machine
-from lab.process import Process
+from lab.process import Process, start_together, stop_together
 from lab.product import Product
 from lab.waiting import eventually
 
@@ -107,10 +107,7 @@ class Nodes:
         start_all(self.kubelets.values())
         for plugin in self.plugins:
             plugin.start()
-        for exporter in self.exporters.values():
-            exporter.launch()
-        for exporter in self.exporters.values():
-            exporter.wait_ready()
+        start_together(self.exporters.values())
         eventually(
             "all nodes to be reported",
             SECONDS,
@@ -119,10 +116,7 @@ class Nodes:
 
     def stop(self) -> None:
         """Ends everything, and removes the Nodes."""
-        for exporter in self.exporters.values():
-            exporter.ask()
-        for exporter in self.exporters.values():
-            exporter.stop()
+        stop_together(self.exporters.values())
         for plugin in self.plugins:
             plugin.stop()
         remove_all(self.kubelets.values())

@@ -14,6 +14,7 @@ from lab.machines import Machine
 from lab.picture import Picture
 from lab.process import Process
 from lab.product import Product
+from lab.scheduler import configuration_file
 from lab.scheduler import scheduler as make_scheduler
 from lab.workspace import Workspace, missing_binaries
 
@@ -153,3 +154,15 @@ def scheduler(control_plane: ControlPlane) -> Iterator[SchedulerFactory]:
     yield make
     for one in made:
         one.stop()
+
+
+@pytest.fixture(params=[pytest.param(True, id="with bindVerb"), pytest.param(False, id="without bindVerb")])
+def binds(request: pytest.FixtureRequest) -> bool:
+    """Whether the scheduler leaves binding to the extender."""
+    return bool(request.param)
+
+
+@pytest.fixture
+def configuration(binds: bool, tmp_path: Path) -> Path:
+    """The scheduler's configuration that a user would take, or the same without bindVerb."""
+    return configuration_file(tmp_path / "scheduler.yaml", binds=binds)

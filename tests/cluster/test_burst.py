@@ -13,14 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from burst_knowledge import Observer, reports
 from burst_nodes import STALE_SECONDS, Nodes, running
 from burst_run import Run, following, placements, share, told, wait_idle
 from lab.api import Api
 from lab.control_plane import ControlPlane
 from lab.product import Product, metric
-from lab.workspace import REPOSITORY
 
 from conftest import ExtenderFactory, SchedulerFactory
 
@@ -32,7 +30,6 @@ LIMIT = 120 + PODS
 """Seconds for a burst to settle."""
 LONGEST_WAIT_SECONDS = 30.0
 LEAST_SHARE = 0.97
-SCHEDULER = REPOSITORY / "config" / "scheduler.yaml"
 OURS: dict[str, Any] = {"schedulerName": "numa-scheduler"}
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1200 + 4 * LIMIT + 2 * SECONDS)]
@@ -43,23 +40,6 @@ def nodes(control_plane: ControlPlane, product: Product) -> Iterator[Nodes]:
     """All nodes, once for this file."""
     with running(control_plane, product, NODES) as nodes:
         yield nodes
-
-
-@pytest.fixture(params=[pytest.param(True, id="with bindVerb"), pytest.param(False, id="without bindVerb")])
-def binds(request: pytest.FixtureRequest) -> bool:
-    """Whether the scheduler leaves binding to the extender."""
-    return bool(request.param)
-
-
-@pytest.fixture
-def configuration(binds: bool, tmp_path: Path) -> Path:
-    """The scheduler's configuration that a user would take, or the same without bindVerb."""
-    document = yaml.safe_load(SCHEDULER.read_text())
-    if not binds:
-        del document["extenders"][0]["bindVerb"]
-    path = tmp_path / "scheduler.yaml"
-    path.write_text(yaml.safe_dump(document))
-    return path
 
 
 def test_without_the_extender_kubelets_refuse(

@@ -19,7 +19,7 @@ from lab.picture import Picture
 from lab.pods import container, is_running, is_unschedulable, phase, pod
 from lab.process import Process
 from lab.product import metric
-from lab.workspace import REPOSITORY
+from lab.scheduler import CONFIGURATION_FILE
 
 from conftest import ExporterFactory, ExtenderFactory, KubeletFactory, SchedulerFactory
 
@@ -39,7 +39,6 @@ CONFIGURATION = {
 THERE = {"old-8": "8", "other-8": "8", "young-6": "6", "young-8": "8"}
 """In the order of their arrival, which makes the kubelet put the first and the third in zone 0."""
 ZONES = {"old-8", "young-6"}, {"other-8", "young-8"}
-SCHEDULER = REPOSITORY / "config" / "scheduler.yaml"
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +92,7 @@ def ours(node: Kubelet, exporter: ExporterFactory, extender: ExtenderFactory, sc
     """The extender and its scheduler; its URL."""
     exporter(node)
     url = extender({"rules": {"assume": "bind"}})
-    scheduler(SCHEDULER, extender_url=url).start()
+    scheduler(CONFIGURATION_FILE, extender_url=url).start()
     return url
 
 

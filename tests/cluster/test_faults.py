@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from burst_faults import FAULTS, Scene
 from burst_knowledge import Observer
 from burst_nodes import STALE_SECONDS, Nodes, running
@@ -25,8 +24,8 @@ from burst_run import Run, following, told, wait_idle
 from lab.api import Api
 from lab.control_plane import ControlPlane
 from lab.product import Product
+from lab.scheduler import OURS, configuration_file
 from lab.waiting import eventually
-from lab.workspace import REPOSITORY
 
 from conftest import SchedulerFactory
 
@@ -36,8 +35,7 @@ SECONDS = int(os.environ.get("BURST_SECONDS", "8"))
 SEED = os.environ.get("SEED", "1")
 BINDS = os.environ.get("BURST_BINDS", "with").split(",")
 LIMIT = 120 + PODS
-SCHEDULER = REPOSITORY / "config" / "scheduler.yaml"
-OURS, SECOND = "numa-scheduler", "second-numa-scheduler"
+SECOND = "second-numa-scheduler"
 FOREIGN = "default-scheduler"
 SCHEDULERS: Mapping[str, tuple[str, ...]] = {"second scheduler": (OURS, SECOND), "foreign pods": (OURS, OURS, FOREIGN)}
 """Of the pods, in turn; otherwise all are ours."""
@@ -74,7 +72,7 @@ def test_no_kubelet_refuses_whatever_goes_wrong(
     with ExitStack() as stack:
         extender, url = stack.enter_context(_extender(product, binds))
         for name in dict.fromkeys(schedulers):
-            path = _configuration(tmp_path / f"{name}.yaml", name, binds)
+            path = configuration_file(tmp_path / f"{name}.yaml", binds=binds == "with", name=name)
             scheduler(path, extender_url=None if name == FOREIGN else url, name=f"{name}-{namespace}").start()
         scene = Scene(control_plane, nodes, run, extender, url)
         trouble = FAULTS[fault](scene)
@@ -122,13 +120,3 @@ def _extender(product: Product, binds: str) -> Iterator[tuple[Any, str]]:
         yield process, url
     finally:
         process.stop()
-
-
-def _configuration(path: Path, name: str, binds: str) -> Path:
-    """The configuration that a user would take, for a scheduler of another name, and perhaps without bindVerb."""
-    document = yaml.safe_load(SCHEDULER.read_text())
-    document["profiles"][0]["schedulerName"] = name
-    if binds != "with":
-        del document["extenders"][0]["bindVerb"]
-    path.write_text(yaml.safe_dump(document))
-    return path

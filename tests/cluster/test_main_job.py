@@ -14,23 +14,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from lab.api import NODES, Api, Object
 from lab.control_plane import ControlPlane
-from lab.kubelet import Kubelet, remove_all, start_all
+from lab.kubelet import Kubelet
 from lab.machines import machine
 from lab.picture import Key, Picture
 from lab.pods import container, example_pod, is_running, is_settled, is_unschedulable, phase, pod
 from lab.product import Product, metric
+from lab.scheduler import CONFIGURATION_FILE
 from lab.waiting import eventually
-from lab.workspace import REPOSITORY
 
 from conftest import ExporterFactory, ExtenderFactory, KubeletFactory, SchedulerFactory
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 
 SECONDS = 240
-SCHEDULER = REPOSITORY / "config" / "scheduler.yaml"
 FOR_US: Mapping[str, Any] = {"schedulerName": "numa-scheduler"}
 STATIC = {
     "cpuManagerPolicy": "static",
@@ -55,36 +53,8 @@ HELD = 2 * ZONES * len(SETTINGS)
 def nodes(control_plane: ControlPlane, product: Product) -> Iterator[list[Kubelet]]:
     """Four kubelets, policies single-numa-node and restricted in both scopes, and an exporter for each."""
     kubelets = [Kubelet(control_plane, name, MACHINE, configuration) for name, configuration in SETTINGS.items()]
-    exporters = [product.exporter(kubelet) for kubelet in kubelets]
-    try:
-        start_all(kubelets)
-        for exporter in exporters:
-            exporter.launch()
-        for exporter in exporters:
-            exporter.wait_ready()
+    with product.exporting(kubelets):
         yield kubelets
-    finally:
-        for exporter in exporters:
-            exporter.stop()
-        remove_all(kubelets)
-
-
-@pytest.fixture(params=[pytest.param(True, id="with bindVerb"), pytest.param(False, id="without bindVerb")])
-def binds(request: pytest.FixtureRequest) -> bool:
-    """Whether the scheduler leaves binding to the extender."""
-    return bool(request.param)
-
-
-@pytest.fixture
-def configuration(binds: bool, tmp_path: Path) -> Path:
-    """The scheduler's configuration that a user would take, or the same without bindVerb."""
-    document = yaml.safe_load(SCHEDULER.read_text())
-    if binds:
-        return SCHEDULER
-    del document["extenders"][0]["bindVerb"]
-    path = tmp_path / "scheduler.yaml"
-    path.write_text(yaml.safe_dump(document))
-    return path
 
 
 def rules(binds: bool, **more: str) -> dict[str, Any]:
@@ -269,7 +239,7 @@ def test_a_node_without_inventory_is_handled_as_the_setting_says(
     judged exactly without a restart.
     """
     url = extender({} if rule == "pass" else rules(binds=True, unknownNodes=rule))
-    scheduler(SCHEDULER, extender_url=url).start()
+    scheduler(CONFIGURATION_FILE, extender_url=url).start()
     bare = kubelet("bare", MACHINE, SETTINGS["restricted-pod"], labels={"rack": "bare"}).start()
     eventually("the node", SECONDS, lambda: metric(url, "numa_extender_nodes", knowledge="unknown") == 1)
     (created,) = api.create_pods([plain("first", namespace, nodeSelector={"rack": "bare"})])

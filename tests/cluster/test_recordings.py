@@ -21,6 +21,7 @@ from lab.picture import Picture
 from lab.pods import is_running
 from lab.product import metric
 from lab.recorder import Recorder
+from lab.scheduler import CONFIGURATION_FILE
 from lab.waiting import eventually
 from lab.workspace import REPOSITORY
 
@@ -93,7 +94,7 @@ def test_the_scheduler_speaks_as_recorded(
 
 def _configuration(mode: str, folder: Path) -> Path:
     """The scheduler's configuration that a user would take, with node names or with whole nodes in each request."""
-    document = yaml.safe_load((REPOSITORY / "config" / "scheduler.yaml").read_text())
+    document = yaml.safe_load(CONFIGURATION_FILE.read_text())
     document["extenders"][0]["nodeCacheCapable"] = mode == "names"
     path = folder / f"{mode}.yaml"
     path.write_text(yaml.safe_dump(document))

@@ -16,7 +16,7 @@ import pytest
 import urllib3
 from lab.api import Api, Object
 from lab.control_plane import ControlPlane
-from lab.kubelet import Kubelet, remove_all, start_all
+from lab.kubelet import Kubelet
 from lab.machines import machine
 from lab.picture import Key, Picture
 from lab.pods import container, example_pod, is_running, phase, pod
@@ -62,18 +62,8 @@ ASKED: Mapping[str, Object] = {
 def nodes(control_plane: ControlPlane, product: Product) -> Iterator[list[Kubelet]]:
     """The kubelets, and an exporter for each."""
     kubelets = [Kubelet(control_plane, name, machine(), {**STATIC, **changes}) for name, changes in SETTINGS.items()]
-    exporters = [product.exporter(kubelet) for kubelet in kubelets]
-    try:
-        start_all(kubelets)
-        for exporter in exporters:
-            exporter.launch()
-        for exporter in exporters:
-            exporter.wait_ready()
+    with product.exporting(kubelets):
         yield kubelets
-    finally:
-        for exporter in exporters:
-            exporter.stop()
-        remove_all(kubelets)
 
 
 @pytest.fixture

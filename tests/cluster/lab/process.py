@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -132,3 +132,19 @@ class Process:
 
     def _is_ready(self) -> bool:
         return self.running and self.ready()
+
+
+def start_together(processes: Iterable[Process]) -> None:
+    """Starts programs at the same time and waits for all."""
+    started = [process.launch() for process in processes]
+    for process in started:
+        process.wait_ready()
+
+
+def stop_together(processes: Iterable[Process]) -> None:
+    """Stops programs, all of them at the same time."""
+    going = list(processes)
+    for process in going:
+        process.ask()
+    for process in going:
+        process.stop()

@@ -3,7 +3,8 @@ The product, installed in a lab's cluster: the kind of its reports, an account w
 the programs themselves, on the settings files that a user would take.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from lab.api import Api, Object
 from lab.control_plane import ControlPlane
-from lab.kubelet import Kubelet
-from lab.process import Process
+from lab.kubelet import Kubelet, remove_all, start_all
+from lab.process import Process, start_together, stop_together
 from lab.programs import Words, merged, program, web_program, write_settings
 from lab.workspace import REPOSITORY
 
@@ -68,6 +69,18 @@ class Product:
         return web_program(
             self._control_plane.workspace, name, command, ready_url=f"http://127.0.0.1:{port}/healthz", ready_seconds=60
         )
+
+    @contextmanager
+    def exporting(self, kubelets: Sequence[Kubelet]) -> Iterator[None]:
+        """Has kubelets running for a while, each with an exporter; their Nodes are gone afterwards."""
+        exporters = [self.exporter(kubelet) for kubelet in kubelets]
+        try:
+            start_all(kubelets)
+            start_together(exporters)
+            yield
+        finally:
+            stop_together(exporters)
+            remove_all(kubelets)
 
     def extender(self, changes: Mapping[str, Any] | None = None, *, name: str = "extender") -> tuple[Process, str]:
         """

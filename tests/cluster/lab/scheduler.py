@@ -10,6 +10,22 @@ import yaml
 from lab.control_plane import ControlPlane
 from lab.process import Process
 from lab.waiting import answers
+from lab.workspace import REPOSITORY
+
+CONFIGURATION_FILE = REPOSITORY / "config" / "scheduler.yaml"
+"""What a user would take."""
+OURS = "numa-scheduler"
+"""The scheduler's name in it."""
+
+
+def configuration_file(path: Path, *, binds: bool, name: str = OURS) -> Path:
+    """Writes the configuration that a user would take for a scheduler of this name, or the same without bindVerb."""
+    document = yaml.safe_load(CONFIGURATION_FILE.read_text())
+    document["profiles"][0]["schedulerName"] = name
+    if not binds:
+        del document["extenders"][0]["bindVerb"]
+    path.write_text(yaml.safe_dump(document))
+    return path
 
 
 def scheduler(
