@@ -1,4 +1,8 @@
-"""Whether a node has more to give than before: then pods that were refused are worth another try."""
+"""
+Whether pods that were refused are worth another try: the node has more to give than before, or more of it is known.
+
+The extender refuses what might take the place of a pod on its way, until a report tells that pod's place.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,10 @@ from extender.model.report import Report
 
 
 def has_grown(before: Report, after: Report) -> bool:
-    """Says whether something became available: an amount, what a pod held that is over, or a device without a zone."""
+    """
+    Says whether something became available: an amount, what a pod held that is over, a device without a zone; or whether
+    a pod has come of which it was not known what it would hold.
+    """
     old = {zone.zone: zone.resources for zone in before.zones}
     for zone in after.zones:
         for resource, amount in zone.resources.items():
@@ -14,6 +21,8 @@ def has_grown(before: Report, after: Report) -> bool:
             if known is None or amount.available > known.available:
                 return True
     if any(uid not in after.state.active for uid in before.state.active if _holds(before, uid)):
+        return True
+    if any(uid not in before.state.active for uid in after.state.active if _holds(after, uid)):
         return True
     return any(
         _free_devices(after, resource) > _free_devices(before, resource) for resource in after.state.device.reported

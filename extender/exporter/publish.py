@@ -32,7 +32,7 @@ from extender.wire.own_attributes import PREFIX
 log = logging.getLogger(__name__)
 
 AVAILABILITY = f"{PREFIX}availability"
-"""Annotation of the Node: when something on it became available last, in seconds since 1970."""
+"""Annotation of the Node: when pods that were refused became worth another try last, in seconds since 1970."""
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.2, 15.0
 
 

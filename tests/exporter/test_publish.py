@@ -266,6 +266,18 @@ GROWTH = [
         id="a holder that is over",
     ),
     pytest.param(
+        report(),
+        report(state=NodeState(cpu=CpuState(entries={"u": {"c": 1}}), active={"u": Pod("u", "p", ())})),
+        True,
+        id="a holder that has come",
+    ),
+    pytest.param(
+        report(),
+        report(state=NodeState(active={"u": Pod("u", "p", ())})),
+        False,
+        id="a pod that has come and holds nothing",
+    ),
+    pytest.param(
         report(state=NodeState(active={"u": Pod("u", "p", ())})),
         report(),
         False,
@@ -276,5 +288,5 @@ GROWTH = [
 
 @pytest.mark.parametrize(("before", "after", "grown"), GROWTH)
 def test_growth_is_anything_that_can_be_had_anew(before: Report, after: Report, *, grown: bool) -> None:
-    """An amount, a device, or what a pod held that is over; less, and what was never held, is none."""
+    """An amount, a device, what a pod held that is over, or what one that came holds; less, and nothing held, is none."""
     assert grown == has_grown(before, after)
