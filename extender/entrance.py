@@ -17,6 +17,8 @@ from extender.logs import REQUEST
 
 Application = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
+VERBS = frozenset(f"/scheduler/{verb}" for verb in ("filter", "prioritize", "preempt", "bind"))
+"""Paths of the scheduler's calls."""
 STOPPING = "extender.stopping"
 """In a request's environment: whether the process is about to end."""
 _ID = re.compile(r"[\w.:+/=-]{1,64}", re.ASCII)
@@ -57,16 +59,17 @@ def guarded(app: Application, doors: Sequence[Door]) -> Application:
     def call(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         subject = subject_of(environ["PATH_INFO"])
         if subject is Subject.VERBS and ("HTTP_ORIGIN" in environ or "HTTP_SEC_FETCH_SITE" in environ):
-            return _turned_away(start_response, "403 FORBIDDEN", b"verbs are for schedulers\n")
+            return turned_away(start_response, "403 FORBIDDEN", b"verbs are for schedulers\n")
         if everywhere or subject in allowed.get(environ["SERVER_PORT"], doors[0].subjects):
             return app(environ, start_response)
-        return _turned_away(start_response, "404 NOT FOUND", b"there is nothing here\n")
+        return turned_away(start_response, "404 NOT FOUND", b"there is nothing here\n")
 
     return call
 
 
-def _turned_away(start_response: Any, status: str, body: bytes) -> Iterable[bytes]:
-    start_response(status, [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
+def turned_away(start_response: Any, status: str, body: bytes, *headers: tuple[str, str]) -> Iterable[bytes]:
+    """Answers with a sentence and nothing else."""
+    start_response(status, [("Content-Type", "text/plain"), ("Content-Length", str(len(body))), *headers])
     return [body]
 
 

@@ -48,11 +48,13 @@ class Fit:
 class Snapshot:
     """One node as its kubelet's next admission will find it."""
 
-    __slots__ = ("_after", "_fits", "_rooms", "_scores", "_settled", "kubelet", "state")
+    __slots__ = ("_after", "_asked", "_fits", "_rooms", "_scores", "_settled", "kubelet", "state")
 
     def __init__(self, kubelet: Kubelet, state: NodeState) -> None:
         self.kubelet = kubelet
         self.state = state
+        self._asked: tuple[Pod, Fit] | None = None
+        """The last question, for whoever judges a pod and then counts it as being here."""
         self._fits: dict[Shape, Fit] = {}
         self._after: dict[str, Snapshot] = {}
         self._scores: dict[Shape, int] = {}
@@ -99,7 +101,13 @@ class Snapshot:
         return known
 
     def ask(self, pod: Pod) -> Fit:
-        """Asks the law, and remembers nothing."""
+        """Asks the law about this very pod."""
+        asked = self._asked
+        if asked is None or (asked[0] is not pod and asked[0] != pod):
+            asked = self._asked = pod, self._answer(pod)
+        return asked[1]
+
+    def _answer(self, pod: Pod) -> Fit:
         try:
             return Fit(*admit(self.kubelet, self.state, pod))
         except KubeletCrash as crash:
@@ -174,13 +182,47 @@ def _near(state: NodeState, resource: str, zones: Iterable[int]) -> dict[int, in
     return {zone: sum(mask >> zone & 1 for mask in near) for zone in zones}
 
 
+_recent: dict[int, tuple[Pod, Shape]] = {}
+"""Pods whose shape was asked for a moment ago, by identity."""
+MOST_RECENT = 64
+
+
 def shape_of(pod: Pod) -> Shape:
     """Returns a pod's shape."""
-    return (
-        pod.qos,
-        pod.resources and _resources(pod.resources),
-        tuple((container.name, container.kind, _resources(container.resources)) for container in pod.containers),
+    known = _recent.get(id(pod))
+    if known is not None and known[0] is pod:
+        return known[1]
+    if len(_recent) >= MOST_RECENT:
+        _recent.clear()
+    shape = Hashed(
+        (
+            pod.qos,
+            pod.resources and _resources(pod.resources),
+            tuple((container.name, container.kind, _resources(container.resources)) for container in pod.containers),
+        )
     )
+    _recent[id(pod)] = pod, shape
+    return shape
+
+
+class Hashed:
+    """A value that is looked up so often that its hash is worked out once."""
+
+    __slots__ = ("_hash", "_value")
+
+    def __init__(self, value: Hashable) -> None:
+        self._value, self._hash = value, hash(value)
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (
+            isinstance(other, Hashed) and self._hash == other._hash and self._value == other._value
+        )
+
+    def __repr__(self) -> str:
+        return f"Hashed({self._value!r})"
 
 
 def _resources(resources: Resources) -> Hashable:

@@ -116,6 +116,8 @@ def _from_cluster(settings: Settings, inventory: Inventory, metrics: Metrics) ->
 
     def missing() -> str:
         waiting = [watch.resource for watch in watches if not watch.synced.is_set()]
+        if not waiting:
+            inventory.warm_up()
         return f"the inventory is not complete yet, waiting for {', '.join(waiting)}" if waiting else ""
 
     return World(inventory, metrics, missing, _poster(cluster), precedence=precedence)

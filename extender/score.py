@@ -11,7 +11,8 @@ How good a placement is, 0 to 10, from the zones before and after it.
 Only zones that a pod uses exclusively count; a pod that uses none scores 0 everywhere: the other plugins of the
 scheduler decide. What only init containers hold counts as free. ``docs/score.md`` explains the formula with a picture.
 
-One formula for one node and for many: nodes are columns of arrays, shape (Z, N); integers throughout.
+One formula for many nodes, as columns of arrays of shape (Z, N), and for one, where arrays would take most of the time;
+integers throughout.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import compress
 
 import numpy as np
 from numpy.typing import NDArray
@@ -136,27 +138,56 @@ def score(
         alive: whether a CPU is left to the node's shared pool.
     """
     types = sorted({type_ for room in before for type_ in room.allocatable if _is_memory(type_)})
-    pinned = any(CPU in room.allocatable for room in before)
-    if not types and not pinned:
+    takes = [_take(before, after, resource) for resource in ([CPU, *types] if CPU in _resources(before) else types)]
+    used = [any(take.taken[zone] > 0 for take in takes) for zone in range(len(before))]
+    if not any(used):
         return 0
-    ids = [room.zone for room in before]
-    distances = np.array([[distance(one, other) for other in ids] for one in ids], np.int64)
-    cpu = _take(before, after, CPU) if pinned else None
-    return int(scores(strategy, cpu, [_take(before, after, type_) for type_ in types], distances, alive)[0])
+    parts = [_part_of_one(strategy, take, used) for take in takes]
+    bytes_ = max(parts[-len(types) :]) if types else -1
+    cpus = parts[0] if len(parts) > len(types) else -1
+    first, second = bytes_ if cpus < 0 else cpus, cpus if bytes_ < 0 else bytes_
+    apart = abs(first - second)
+    if strategy is Strategy.PACK:
+        fit = first - apart // 2
+    elif strategy is Strategy.SPREAD:
+        fit = (first + second) // 2
+    else:
+        fit = WHOLE - apart
+    zones = [room.zone for room, is_used in zip(before, used, strict=True) if is_used]
+    far = sum(max(distance(one, other), LOCAL) for one in zones for other in zones)
+    scored = BEST * fit * (WHOLE * LOCAL * len(zones) ** 2 // max(far, 1)) // WHOLE**2
+    return min(max(scored if alive else scored // 2, 0), BEST)
 
 
-def _take(before: Sequence[Room], after: Sequence[Room], resource: str) -> Take:
-    able, free, left = (
-        np.array([[_plain(amounts.get(resource, 0))] for amounts in each], np.int64)
-        for each in (
-            [room.allocatable for room in before],
-            [room.free for room in before],
-            [room.free for room in after],
-        )
-    )
-    if resource == CPU:
-        return Take(able, free, free - left)
-    return Take(able >> KIB, free >> KIB, (free - left) >> KIB)
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """What one placement takes of one resource; a list each, by zone."""
+
+    able: list[int]
+    free: list[int]
+    taken: list[int]
+
+
+def _resources(rooms: Sequence[Room]) -> set[str]:
+    return {resource for room in rooms for resource in room.allocatable}
+
+
+def _take(before: Sequence[Room], after: Sequence[Room], resource: str) -> _Taken:
+    unit = 0 if resource == CPU else KIB
+    able = [_plain(room.allocatable.get(resource, 0)) >> unit for room in before]
+    free = [_plain(room.free.get(resource, 0)) for room in before]
+    left = [_plain(room.free.get(resource, 0)) for room in after]
+    return _Taken(able, [amount >> unit for amount in free], [(f - r) >> unit for f, r in zip(free, left, strict=True)])
+
+
+def _part_of_one(strategy: Strategy, take: _Taken, used: Sequence[bool]) -> int:
+    """``_part`` of one placement."""
+    taken, free = sum(take.taken), sum(compress(take.free, used))
+    if taken <= 0:
+        return -1
+    if strategy is Strategy.PACK:
+        return WHOLE * taken // max(free, 1)
+    return WHOLE * (free - taken) // max(sum(compress(take.able, used)), 1)
 
 
 KIB = 10

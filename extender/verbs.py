@@ -79,11 +79,7 @@ def score_nodes(
     Returns:
         Score to the names of all nodes that have it.
     """
-    survey = inventory.survey(names, pod, shape_of(pod), strategy, scored=True)
-    scores = survey.told.score
-    for place, one in survey.alone.items():
-        if not one.fits or pod.uid in one.node.held:
-            scores[place] = 0
+    scores = inventory.scored(names, pod, shape_of(pod), strategy)
     order = np.argsort(scores, kind="stable")
     ranked = itemgetter(*order.tolist())(names) if len(names) > 1 else names
     ends = np.cumsum(np.bincount(scores, minlength=BEST + 1)).tolist()
@@ -92,8 +88,10 @@ def score_nodes(
 
 def refusals(inventory: Inventory, pod: Pod, survey: Survey) -> dict[str, str]:
     """Returns the reason of each node that was refused: of the first ones with figures, of all others without."""
-    told, shape = survey.told, shape_of(pod)
     refused = survey.refused()
+    if not len(refused):
+        return {}
+    told, shape = survey.told, shape_of(pod)
     first = refused[np.argsort(told.slots[refused], kind="stable")[:MOST_FIGURES]].tolist()
     summaries: dict[tuple[int, int, int], str] = {}
     found = {}
@@ -270,6 +268,10 @@ def counts(survey: Survey) -> tuple[Counter[tuple[Knowledge, bool]], Counter[tup
     """Counts a survey's nodes by knowledge and verdict, and the refused ones by their grounds (see ``grounds``)."""
     told, known = survey.told, [footing.knowledge for footing in survey.footings]
     answers: Counter[tuple[Knowledge, bool]] = Counter()
+    if survey.passed is survey.names:
+        for label, number in enumerate(np.bincount(told.label).tolist()):
+            answers[known[label], True] += number
+        return +answers, Counter()
     for label in np.flatnonzero(np.bincount(told.label)).tolist():
         of_this = told.label == label
         passed = int(np.count_nonzero(of_this & survey.fits))

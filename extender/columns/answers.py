@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from extender.columns.demand import Demand
+from extender.columns.kernel import Fate
 from extender.columns.law import Law
 from extender.columns.table import Ints
 from extender.model.configuration import KubeletConfiguration
@@ -77,6 +78,12 @@ class Answers:
             new = Answers.of_none(more)
             for name in ("seen", "fate", "doubted", "score", "why"):
                 setattr(self, name, np.concatenate([getattr(self, name), getattr(new, name)]))
+
+    def renew(self, slots: Ints, changes: Ints) -> None:
+        """Takes note that some nodes have changed, so that nothing is known of them."""
+        self.seen[slots] = changes
+        self.fate[slots] = Fate.UNDECIDED
+        self.doubted[slots] = False
 
     def place(self, key: object, why: Why) -> int:
         """Returns the place of a reason, taken in if it is new."""

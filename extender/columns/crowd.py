@@ -40,14 +40,16 @@ def ample(table: Table, rows: Rows, pods: Sequence[tuple[Pod, Demand | None]]) -
     everything: Counter[str] = Counter()
     for unit in units:
         everything.update(dict(_asked(unit)))
-    for unit in units:
+    for kind in {
+        frozenset(resource for resource, amount in _asked(unit) if amount or resource in table.memory) for unit in units
+    }:
         fits = np.ones((len(law.zones), len(room)), np.bool_)
-        for resource, amount in _asked(unit):
+        for resource in kind:
             if resource == CPU:
                 fits &= table.cpu[:, rows] >= everything[resource]
             elif resource in table.memory:
                 fits &= table.memory[resource][:, rows] >= everything[resource]
-            elif resource in table.devices and amount:
+            elif resource in table.devices:
                 devices = table.devices[resource]
                 fits &= (devices.free[:, rows] >= everything[resource]) | ~devices.present[rows]
         room &= np.logical_or.reduce(fits)

@@ -24,7 +24,7 @@ from extender.columns.law import Law, law_of
 from extender.columns.names import UNHEARD, Names
 from extender.columns.reasons import reasons_of, why_of
 from extender.columns.standing import Rows, standing
-from extender.columns.table import Bools, Ints, Table
+from extender.columns.table import Bools, Ints, Scores, Table
 from extender.columns.worth import worth
 from extender.fleet import Shape, Snapshot, placement_score
 from extender.kubelet.admission import Kubelet
@@ -34,6 +34,8 @@ from extender.score import Strategy
 REMEMBERED_BYTES = 32 << 20
 """What answers may take; with 5,000 nodes that is about 500 questions."""
 FEWEST_QUESTIONS = 16
+FEW = 2
+"""Nodes that the twin has judged before columns have begun."""
 LISTS = 4
 """Lists of names that are remembered: one for each pod under way."""
 
@@ -82,8 +84,6 @@ class Told:
     """(N,) a ``Fate``; undecided where a rule decides, or nothing is known."""
     why: NDArray[np.int16]
     """(N,) places in ``reasons``; ``NO_REASON`` where it is not refused here."""
-    score: NDArray[np.int8]
-    """(N,) 0 where there is no placement to score."""
     reasons: Sequence[Why]
     answers: Answers
     """All that is known of this question."""
@@ -263,7 +263,6 @@ class Fleet:
         names: Sequence[str],
         strategy: Strategy = Strategy.PACK,
         *,
-        scored: bool = False,
         crowd: Sequence[tuple[Pod, Shape]] = (),
     ) -> Told:
         """
@@ -273,8 +272,7 @@ class Fleet:
             pod: the pod.
             shape: its shape; pods of one shape have one answer.
             names: which nodes.
-            strategy: by which placements are scored.
-            scored: whether scores are wanted even where only the twin can tell them.
+            strategy: by which placements are going to be scored.
             crowd: other pods that may be on their way to any of the nodes.
         """
         with self._lock:
@@ -283,13 +281,10 @@ class Fleet:
             slots = self._slots_named(names, lines)
             answers = self._remembered(shape, strategy)
             way, label = self._way[slots], self._label[slots]
-            judged = np.ones(len(slots), np.bool_)
-            ruled = self._ruled > 0 or (len(slots) > 0 and int(slots.min()) == UNHEARD)
+            judged, ruled = self._judged(slots)
             if ruled:
-                heard = slots != UNHEARD
-                judged = heard & (way <= Way.DOUBT)
-                label = np.where(heard, label, np.int16(0))
-            self._answer(answers, pod, shape, slots, judged, strategy, scored=scored)
+                label = np.where(slots != UNHEARD, label, np.int16(0))
+            self._answer(answers, pod, shape, slots, judged, strategy)
             fate = np.where(judged, answers.fate[slots], np.int8(Fate.UNDECIDED))
             admitted = fate == Fate.ADMITTED
             return Told(
@@ -300,13 +295,30 @@ class Fleet:
                 ruled=ruled,
                 fate=fate,
                 why=np.where(fate == Fate.REFUSED, answers.why[slots], np.int16(NO_REASON)),
-                score=np.where(admitted, np.maximum(answers.score[slots], 0), np.int8(0)),
                 reasons=answers.reasons,
                 answers=answers,
                 ample=self._ample(slots, admitted, pod, answers, crowd, strategy),
                 members=self._members,
                 twins=self._twins,
             )
+
+    def scores(self, pod: Pod, shape: Shape, names: Sequence[str], strategy: Strategy = Strategy.PACK) -> Scores:
+        """Scores the placement of a pod on each node that would admit it, (N,) 0 to 10; 0 where there is none."""
+        with self._lock:
+            self._refresh()
+            slots = self._slots_named(names, "\n".join(names))
+            answers = self._remembered(shape, strategy)
+            judged, _ = self._judged(slots)
+            self._answer(answers, pod, shape, slots, judged, strategy, scored=True)
+            placed = judged & (answers.fate[slots] == Fate.ADMITTED)
+            found: Scores = np.where(placed, answers.score[slots], np.int8(0))
+            return found
+
+    def _judged(self, slots: Ints) -> tuple[Bools, bool]:
+        """(N,) which nodes no rule decides about, and whether a rule may decide about any."""
+        if self._ruled == 0 and (len(slots) == 0 or int(slots.min()) != UNHEARD):
+            return np.ones(len(slots), np.bool_), False
+        return (slots != UNHEARD) & (self._way[slots] <= Way.DOUBT), True
 
     def _answer(
         self,
@@ -317,13 +329,15 @@ class Fleet:
         judged: Bools,
         strategy: Strategy,
         *,
-        scored: bool,
+        scored: bool = False,
     ) -> None:
-        """Brings the answers of some nodes up to date."""
+        """Brings the answers of some nodes up to date; ``scored`` where the scores have to be known as well."""
         self._twins = 0
         if (self._changed > answers.seen).any():  # all nodes together are quicker looked through than those asked about
             stale = slots[judged & (self._changed[slots] > answers.seen[slots])]
             if len(stale):
+                answers.renew(stale, self._changed[stale])
+            if len(stale) > FEW:
                 self._judge(answers, pod, stale, strategy)
         fate = answers.fate[slots]
         undecided = judged & (fate == Fate.UNDECIDED)
@@ -362,9 +376,6 @@ class Fleet:
 
     def _judge(self, answers: Answers, pod: Pod, slots: Ints, strategy: Strategy) -> None:
         """Judges by columns, table by table."""
-        answers.seen[slots] = self._changed[slots]
-        answers.fate[slots] = Fate.UNDECIDED
-        answers.doubted[slots] = False
         tables = self._table[slots]
         for index in np.unique(tables).tolist():
             if index < 0:

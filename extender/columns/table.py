@@ -22,6 +22,7 @@ from extender.model.state import DeviceState, MemoryState, NodeState
 
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
+Scores = NDArray[np.int8]
 
 FEWEST_ROWS = 8
 

@@ -93,7 +93,7 @@ class Ground:
             came = (*came, (pod.uid, stage))
             known = self._after.get(came)
             if known is None:
-                known = self._after[came] = Snapshot(self.kubelet, _reach(self.kubelet, snapshot.state, pod, stage))
+                known = self._after[came] = Snapshot(self.kubelet, _reach(snapshot, pod, stage))
             snapshot = known
         return snapshot
 
@@ -232,11 +232,14 @@ def outline(state: NodeState, pod: Pod) -> Outline:
     return frozenset(found)
 
 
-def _reach(kubelet: Kubelet, state: NodeState, pod: Pod, stage: Stage) -> NodeState:
+def _reach(snapshot: Snapshot, pod: Pod, stage: Stage) -> NodeState:
     if stage is Stage.ADMITTED:
-        return admission.admit(kubelet, state, pod)[1]
+        fit = snapshot.ask(pod)
+        if fit.verdict is None:
+            raise KubeletCrash(fit.crash)
+        return fit.state
     change = admission.started if stage is Stage.STARTED else admission.remove
-    return change(kubelet, state, pod.uid)
+    return change(snapshot.kubelet, snapshot.state, pod.uid)
 
 
 def bound(remembered: dict, most: int) -> None:  # type: ignore[type-arg] # whatever is remembered

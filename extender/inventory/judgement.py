@@ -82,10 +82,10 @@ class Whole:
         )
 
 
-def whole(node: Node) -> Whole:
-    """Looks at a node as a whole."""
+def whole(node: Node, before: Whole | None = None) -> Whole:
+    """Looks at a node as a whole; what it looked like before saves work."""
     if node.kubelet is None or node.report is None or not node.report.exact:
         return Whole(node, {}, {})
-    return Whole(
-        node, allocatable(node.kubelet), together(held.pod for held in node.held.values() if held.over is None)
-    )
+    same = before is not None and before.there and before.node.kubelet is node.kubelet
+    there = before.there if before is not None and same else allocatable(node.kubelet)
+    return Whole(node, there, together(held.pod for held in node.held.values() if held.over is None))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
@@ -18,6 +18,7 @@ import numpy as np
 
 from extender.columns.fleet import Entry, Fleet
 from extender.columns.kernel import Fate
+from extender.columns.table import Scores
 from extender.fleet import Shape
 from extender.inventory import news
 from extender.inventory.judgement import Judgement, Whole, judge, whole
@@ -81,14 +82,20 @@ class Inventory:
         self._waiting: dict[str, Pod] = {}
         """Pods that are not bound, by uid: what bind asks for is named by uid alone."""
         self._answered: tuple[Answered, ...] = ()
-        self._lately: tuple[Answered, ...] = ()
-        """Bound a moment ago, where bind does not tell: schedulers other than their own may not have heard of them."""
+        self._lately: dict[str, tuple[Answered, ...]] = {}
+        """
+        By node, what was bound there a moment ago, where bind does not tell: schedulers other than its own may not have
+        heard of it.
+        """
         self._refused: set[str] = set()
         """Uids of pods whose refusal is known: their node forgets them long before the API server does."""
         self._told = False
         """Whether all pods have been listed."""
         self._wholes: dict[str, Whole] = {}
         """Sums of nodes that were looked at, for as long as the nodes stay as they are."""
+        self._aging: set[str] = set()
+        """Nodes of which something is known only for a time."""
+        self._warm = False
         self._footings = Footings()
         self._fleet = Fleet(self._entry, _hazard)
 
@@ -125,7 +132,6 @@ class Inventory:
         shape: Shape,
         strategy: Strategy = Strategy.PACK,
         *,
-        scored: bool = False,
         scheduler: str = "",
     ) -> Survey:
         """
@@ -135,13 +141,12 @@ class Inventory:
             names: of the nodes.
             pod: the pod.
             shape: its shape.
-            strategy: by which placements are scored.
-            scored: whether scores are wanted.
+            strategy: by which placements are going to be scored.
             scheduler: whose pod it is.
         """
         others = [other for other in self._answered if other.pod.uid != pod.uid]
         crowd = [(other.pod, other.shape) for other in others]
-        told = self._fleet.ask(pod, shape, names, strategy, scored=scored, crowd=crowd)
+        told = self._fleet.ask(pod, shape, names, strategy, crowd=crowd)
         fits = fits_by(told, self.rules)
         alone = set()
         if others:
@@ -153,24 +158,38 @@ class Inventory:
         judgements = {place: self.judge(names[place], pod, shape) for place in sorted(alone)}
         for place, judgement in judgements.items():
             fits[place] = judgement.fits
-        rivals = [other for other in (*others, *self._lately) if other.scheduler != scheduler]
-        for place in np.flatnonzero(fits).tolist() if rivals else ():
-            refused = self._beside(names[place], pod, rivals)
+        rivals = [other for other in others if other.scheduler != scheduler]
+        visited = {name for name, came in list(self._lately.items()) if any(one.scheduler != scheduler for one in came)}
+        for place in np.flatnonzero(fits).tolist() if rivals or visited else ():
+            refused = self._beside(names[place], pod, rivals, visited)
             if refused is not None:
                 judgements[place], fits[place] = refused, False
         return Survey(names, told, fits, self._footings.known, judgements)
 
-    def _beside(self, name: str, pod: Pod, rivals: Iterable[Answered]) -> Judgement | None:
+    def scored(self, names: Sequence[str], pod: Pod, shape: Shape, strategy: Strategy = Strategy.PACK) -> Scores:
+        """
+        Scores the placement that the kubelet would choose on each node; (N,), 0 where there is none or nobody knows.
+
+        Who else may be on the way plays no part: the scheduler asks about nodes that were let through a moment ago.
+        """
+        scores = self._fleet.scores(pod, shape, names, strategy)
+        here = self._where.get(pod.uid)
+        if here is not None and here in names:
+            scores[names.index(here)] = 0
+        return scores
+
+    def _beside(self, name: str, pod: Pod, rivals: Iterable[Answered], visited: Container[str]) -> Judgement | None:
         """Refuses a pod where pods of other schedulers, which its own cannot know of, may have taken what is left."""
-        here = [other for other in rivals if name in other.nodes]
-        possibly = [other.pod for other in here if other.pod.uid not in self._where]
-        lacks = self._whole_of(name).lacks(pod, possibly) if here else None
+        here = [other.pod for other in rivals if name in other.nodes]
+        if not here and name not in visited:
+            return None
+        lacks = self._whole_of(name).lacks(pod, (other for other in here if other.uid not in self._where))
         return None if lacks is None else Judgement(self.node(name), fits=False, overfull=lacks)
 
     def _whole_of(self, name: str) -> Whole:
         node, known = self.node(name), self._wholes.get(name)
         if known is None or known.node is not node:
-            known = whole(node)
+            known = whole(node, known)
             if name in self._nodes:
                 self._wholes[name] = known
         return known
@@ -307,10 +326,19 @@ class Inventory:
         """Lets time pass: what was only assumed or possible is given up, silent exporters are noticed."""
         with self._lock:
             self._answered = tuple(one for one in self._answered if one.until > now)
-            self._lately = tuple(one for one in self._lately if one.until > now)
-            for name in list(self._nodes):
+            for name, came in list(self._lately.items()):
+                self._linger(name, (one for one in came if one.until > now))
+            since = now - self.rules.stale_seconds
+            silence = {name for name, node in self._nodes.items() if (node.heard < since) != node.stale}
+            for name in self._aging | silence:
                 self._change(name, lambda node: news.aged(node, now, self.rules.stale_seconds))
         self._fleet.refresh()
+
+    def warm_up(self) -> None:
+        """Works out once what the first question would have to wait for."""
+        if not self._warm:
+            self._warm = True
+            self._fleet.refresh()
 
     # --- under the lock
 
@@ -324,6 +352,7 @@ class Inventory:
         else:
             self._nodes.pop(name, None)
             self._wholes.pop(name, None)
+        (self._aging.add if news.ages(after) else self._aging.discard)(name)
         self._fleet.note(name)
 
     def _entry(self, name: str) -> Entry | None:
@@ -360,14 +389,21 @@ class Inventory:
         came = [one for one in self._answered if one.pod.uid == uid]
         if came:
             until = now + LATELY_SECONDS
-            self._lately += tuple(replace(one, nodes=frozenset({seen.node}), until=until) for one in came)
+            bound = (replace(one, nodes=frozenset({seen.node}), until=until) for one in came)
+            self._linger(seen.node, (*self._lately.get(seen.node, ()), *bound))
             self._answered = tuple(one for one in self._answered if one.pod.uid != uid)
+
+    def _linger(self, name: str, came: Iterable[Answered]) -> None:
+        """Remembers who was bound to a node a moment ago."""
+        self._lately[name] = tuple(came)
+        if not self._lately[name]:
+            del self._lately[name]
 
     def _depart(self, uid: str, now: float) -> None:
         self._waiting.pop(uid, None)
         self._refused.discard(uid)
-        self._lately = tuple(one for one in self._lately if one.pod.uid != uid)
         self._answered = tuple(one for one in self._answered if one.pod.uid != uid)
         name = self._where.pop(uid, None)
         if name is not None:
+            self._linger(name, (one for one in self._lately.get(name, ()) if one.pod.uid != uid))
             self._change(name, lambda node: news.departed(node, uid, now))

@@ -87,6 +87,8 @@ def observed(node: Node, seen: ObservedPod, now: float, *, passed: bool = False,
     late = (before.late if before is not None else seen.admitted) or (after_silence and not _counted(node, before))
     if before is not None and before.until is None and (before.over is not None or _same(before, seen, late=late)):
         return node
+    if before is not None and _confirms(before, seen, late=late):
+        return replace(node, held={**node.held, seen.pod.uid: replace(before, seen=seen, until=None)})
     shape = before.shape if before is not None and before.pod == seen.pod else shape_of(seen.pod)
     if before is not None and before.shape == shape:
         held = replace(before, seen=seen, until=None, late=late)
@@ -99,6 +101,12 @@ def observed(node: Node, seen: ObservedPod, now: float, *, passed: bool = False,
 
 def _same(held: Held, seen: ObservedPod, *, late: bool) -> bool:
     return held.seen == seen and held.late == late
+
+
+def _confirms(held: Held, seen: ObservedPod, *, late: bool) -> bool:
+    """Whether a pod is here as it was assumed to be: then nothing else follows from it."""
+    known = replace(held.seen, priority=seen.priority, plain=seen.plain)
+    return held.until is not None and held.over is None and held.late == late and known == seen
 
 
 def _counted(node: Node, held: Held | None) -> bool:
@@ -130,11 +138,16 @@ def forgotten(node: Node, uid: str) -> Node:
     return _settled(replace(node, held={other: held for other, held in node.held.items() if other != uid}))
 
 
+def ages(node: Node) -> bool:
+    """Whether anything about its pods is known only for a time."""
+    return any(held.until is not None or held.over is not None for held in node.held.values())
+
+
 def aged(node: Node, now: float, stale_seconds: float) -> Node:
     """Takes the time into account: silence of the exporter, and assumed bindings that never came true."""
     overdue = [uid for uid, held in node.held.items() if held.until is not None and held.until <= now]
     heartbeat = node.report.heartbeat if node.report else None
-    stale = heartbeat is not None and now - node.heard > stale_seconds
+    stale = heartbeat is not None and node.heard < now - stale_seconds
     if overdue:
         node = replace(node, held={uid: held for uid, held in node.held.items() if uid not in overdue})
     pruned = _pruned(node, now)

@@ -189,9 +189,18 @@ def started(kubelet: Kubelet, state: NodeState, uid: str) -> NodeState:
 
 def settled(kubelet: Kubelet, state: NodeState) -> NodeState:
     """Returns the state as the next admission will find it: what no active pod holds is free (removeStaleState)."""
+    if _is_settled(state):
+        return state
     after = state.copy()
     _remove_stale(kubelet, after)
     return after
+
+
+def _is_settled(state: NodeState) -> bool:
+    held = state.device.entries.keys() | state.cpu.entries.keys() | state.memory.entries.keys()
+    return (
+        held <= state.active.keys() and not _stale(state, state.cpu.entries) and not _stale(state, state.memory.entries)
+    )
 
 
 def _remove_stale(kubelet: Kubelet, state: NodeState) -> None:

@@ -9,7 +9,7 @@ Source: k8s.io/kube-scheduler/extender/v1/types.go; k8s.io/kubernetes/pkg/schedu
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -49,16 +49,20 @@ class Binding:
     node: str
 
 
-def args_from_json(value: object) -> Args:
+def args_from_json(value: object, read: Callable[[object, str], Pod] = pod_from_json) -> Args:
     """
     Reads ExtenderArgs.
+
+    Args:
+        value: as it came.
+        read: reads a pod of it, as ``pod_from_json``.
 
     Raises:
         WireError: it names no pod or no nodes.
     """
     args = _any_case(value, "ExtenderArgs")
     document = fields.mapping(args.get("pod"), "Pod")
-    pod = pod_from_json(document, "Pod")
+    pod = read(document, "Pod")
     spec = fields.mapping(document.get("spec"), "Pod.spec")
     priority = priority_of(spec, "Pod.spec")
     profile = fields.text(spec.get("schedulerName"), "Pod.spec.schedulerName", default="")

@@ -1,13 +1,19 @@
 """
 An extender that lets every node through and has no preference: the least that any HTTP extender in Python costs.
 
-Served as the extender is, by gunicorn with one gthread worker.
+Served by gunicorn with one gthread worker. With KUBECONFIG in the environment it binds as well, over the official
+client's connections.
 """
 
 from __future__ import annotations
 
+import os
+
 import orjson
 from flask import Flask, Response, request
+from kubernetes.client.configuration import Configuration
+from kubernetes.client.rest import RESTClientObject
+from kubernetes.config import load_kube_config
 
 app = Flask("noop_extender")
 
@@ -32,6 +38,28 @@ def prioritize() -> Response:
     args = orjson.loads(request.get_data(cache=False))
     answer = [{"Host": name, "Score": 0} for name in args["NodeNames"]]
     return Response(orjson.dumps(answer), mimetype="application/json")
+
+
+if "KUBECONFIG" in os.environ:
+    configuration = Configuration()
+    load_kube_config(os.environ["KUBECONFIG"], client_configuration=configuration)  # type: ignore[no-untyped-call]
+    pool = RESTClientObject(configuration).pool_manager
+
+    @app.post("/scheduler/bind")
+    def bind() -> Response:
+        """Posts the Binding."""
+        args = orjson.loads(request.get_data(cache=False))
+        name, namespace, uid = args["PodName"], args["PodNamespace"], args["PodUID"]
+        binding = {
+            "apiVersion": "v1",
+            "kind": "Binding",
+            "metadata": {"name": name, "namespace": namespace, "uid": uid},
+            "target": {"apiVersion": "v1", "kind": "Node", "name": args["Node"]},
+        }
+        url = f"{configuration.host}/api/v1/namespaces/{namespace}/pods/{name}/binding"
+        answer = pool.request("POST", url, body=orjson.dumps(binding), headers={"Content-Type": "application/json"})
+        error = "" if answer.status < 400 else answer.data.decode()
+        return Response(orjson.dumps({"Error": error}), mimetype="application/json")
 
 
 @app.get("/readyz")

@@ -48,7 +48,7 @@ class Variant:
 
     name: str
     extender: str
-    """``none``, ``noop``, ``bind`` (ours as config/scheduler.yaml has it) or ``filter`` (ours without bindVerb)."""
+    """``none``, ``noop``, ``noop-bind``, ``bind`` (ours as config/scheduler.yaml has it) or ``filter`` (without bindVerb)."""
     percentage: int
     """percentageOfNodesToScore; 0 lets the scheduler choose."""
 
@@ -59,6 +59,7 @@ VARIANTS = tuple(
     for name, extender in (
         ("scheduler alone", "none"),
         ("no-op extender", "noop"),
+        ("no-op extender that binds", "noop-bind"),
         ("ours", "bind"),
         ("ours without bindVerb", "filter"),
     )
@@ -118,11 +119,13 @@ def measure(count_nodes: int, count_pods: int, names: Sequence[str]) -> Figures:
 
 
 def _compare(rows: Sequence[dict[str, Any]]) -> None:
-    """Adds each variant's speed relative to the no-op extender of the same percentage."""
-    idle = {row["percentage"]: row["pods/s"] for row in rows if row["extender"] == "noop"}
+    """Adds each variant's speed relative to the extenders that do nothing, at the same percentage."""
+    speeds = {(row["extender"], row["percentage"]): row["pods/s"] for row in rows}
     for row in rows:
-        if row["percentage"] in idle:
-            row["to no-op"] = row["pods/s"] / idle[row["percentage"]]
+        for title, idle in (("to no-op", "noop"), ("to one that binds", "noop-bind")):
+            speed = speeds.get((idle, row["percentage"]))
+            if speed:
+                row[title] = row["pods/s"] / speed
 
 
 def _measured(lab: Lab, variant: Variant, count_pods: int) -> dict[str, Any]:
@@ -169,7 +172,7 @@ def _configuration(lab: Lab, variant: Variant) -> Path:
     """The configuration that users take, without a limit on requests; only ours in bind mode has a bindVerb."""
     document = yaml.safe_load(CONFIGURATION_FILE.read_text())
     document["clientConnection"] |= UNLIMITED
-    if variant.extender != "bind":
+    if variant.extender not in {"bind", "noop-bind"}:
         for extender in document["extenders"]:
             del extender["bindVerb"]
     path = lab.workspace.folder / f"{variant.extender}.yaml"
@@ -181,8 +184,9 @@ def _configuration(lab: Lab, variant: Variant) -> Path:
 def _extender(lab: Lab, variant: Variant) -> Iterator[str | None]:
     if variant.extender == "none":
         yield None
-    elif variant.extender == "noop":
-        with noop() as port:
+    elif variant.extender in {"noop", "noop-bind"}:
+        kubeconfig = lab.control_plane.kubeconfig("noop", "system:masters") if variant.extender == "noop-bind" else None
+        with noop(kubeconfig) as port:
             yield f"http://127.0.0.1:{port}"
     else:
         changes = {

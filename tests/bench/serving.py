@@ -40,10 +40,11 @@ def extender(
 
 
 @contextmanager
-def noop() -> Iterator[int]:
-    """Serves the extender that does nothing, by gunicorn's own worker; yields its port."""
+def noop(kubeconfig: Path | None = None) -> Iterator[int]:
+    """Serves the extender that does nothing, or nothing but bind, by gunicorn's own worker; yields its port."""
     port = free_port()
-    with _gunicorn(port, [*GTHREAD, f"--bind=127.0.0.1:{port}", "bench.noop_extender:app"], {}):
+    environment = {"KUBECONFIG": str(kubeconfig)} if kubeconfig else {}
+    with _gunicorn(port, [*GTHREAD, f"--bind=127.0.0.1:{port}", "bench.noop_extender:app"], environment):
         yield port
 
 

@@ -14,7 +14,7 @@ from agreement import by_law
 from builders import configuration, database, machine, pod
 
 from extender.columns.answers import Answers
-from extender.columns.fleet import Entry, Fleet, Way
+from extender.columns.fleet import FEW, Entry, Fleet, Way
 from extender.columns.kernel import Fate
 from extender.columns.names import UNHEARD
 from extender.columns.table import Ints
@@ -51,10 +51,9 @@ def snapshots(seed: str, mix: str) -> tuple[list[Snapshot], list[Pod]]:
 
 
 def told(world: World, asked: Pod, names: list[str], strategy: Strategy) -> list[tuple[bool, int]]:
-    answer = world.fleet.ask(asked, shape_of(asked), names, strategy, scored=True)
-    return [
-        (fate == Fate.ADMITTED, score) for fate, score in zip(answer.fate.tolist(), answer.score.tolist(), strict=True)
-    ]
+    fates = world.fleet.ask(asked, shape_of(asked), names, strategy).fate.tolist()
+    scores = world.fleet.scores(asked, shape_of(asked), names, strategy).tolist()
+    return [(fate == Fate.ADMITTED, score) for fate, score in zip(fates, scores, strict=True)]
 
 
 def twins(world: World, asked: Pod, names: list[str], strategy: Strategy) -> list[tuple[bool, int]]:
@@ -95,10 +94,10 @@ def world_of(count: int) -> World:
 
 
 def test_a_known_question_asks_about_changes_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Asked again, only what has changed is judged again."""
+    """Asked again, only what has changed is judged again: by columns, and by the twin where that is little."""
     world, asked = world_of(100), database("p")
     names = list(world.entries)
-    world.fleet.ask(asked, shape_of(asked), names)
+    assert 0 == world.fleet.ask(asked, shape_of(asked), names).twins
     judged: list[int] = []
     real = Fleet._judge
 
@@ -107,12 +106,20 @@ def test_a_known_question_asks_about_changes_only(monkeypatch: pytest.MonkeyPatc
         real(fleet, answers, one, slots, strategy)
 
     monkeypatch.setattr(Fleet, "_judge", counting)
-    snapshot = world.entries["n7"].snapshot
-    assert snapshot is not None
-    world.put("n7", Snapshot(snapshot.kubelet, admission.admit(snapshot.kubelet, snapshot.state, pod("q"))[1]))
-    world.fleet.ask(asked, shape_of(asked), names)
 
-    assert [1] == judged
+    def change(*changed: str) -> int:
+        for name in changed:
+            snapshot = world.entries[name].snapshot
+            assert snapshot is not None
+            world.put(name, Snapshot(snapshot.kubelet, admission.admit(snapshot.kubelet, snapshot.state, pod("q"))[1]))
+        return world.fleet.ask(asked, shape_of(asked), names).twins
+
+    assert FEW == change(*names[:FEW])
+    assert [] == judged
+    assert 0 == change(*names[: FEW + 1])
+    assert [FEW + 1] == judged
+    assert 0 == change()
+    assert [FEW + 1] == judged
 
 
 def test_who_is_not_judged_by_law_is_left_to_the_inventory() -> None:
