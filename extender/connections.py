@@ -149,7 +149,7 @@ class Connection(TConn):  # type: ignore[misc] # gunicorn has no types
 
     def goes_on(self, milliseconds: int) -> bool:
         """Waits for the next request, or the end; whether there is any of both."""
-        if self.context is not None and self.sock.pending():
+        if self.parser.unreader.buf.tell() or (self.context is not None and self.sock.pending()):
             return True
         if self.ear is None:
             self.ear = select.poll()
@@ -289,7 +289,9 @@ class Worker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
             self._drop(conn, "slow", "the request did not arrive in time")
             raise
         conn.sock.settimeout(conn.seconds)
-        return self._answer(req, conn) if req.path in VERBS else super().handle_request(req, conn)
+        if req.path in VERBS and req.method == "POST":
+            return self._answer(req, conn)
+        return super().handle_request(req, conn)
 
     def _answer(self, req: Any, conn: Connection) -> bool:
         """

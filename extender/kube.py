@@ -83,6 +83,12 @@ class Cluster:
         self._pool = RESTClientObject(configuration).pool_manager
         self._lines = Lines(configuration) if _is_direct(configuration) else None
 
+    def close(self) -> None:
+        """Closes all connections that are not in use."""
+        self._pool.clear()
+        if self._lines is not None:
+            self._lines.close()
+
     def pages(self, path: str, page: int = PAGE) -> Iterator[tuple[list[Object], str]]:
         """
         Yields the objects of a collection page by page, each with the version from which to watch.
@@ -190,7 +196,7 @@ class Lines:
         parts = urlsplit(configuration.host)
         self._host, self._port, self._prefix = parts.hostname or "", parts.port, parts.path.rstrip("/")
         self._context = _context(configuration)
-        self._idle: deque[HTTPSConnection] = deque(maxlen=MOST_IDLE)
+        self._idle: deque[HTTPSConnection] = deque()
 
     def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, bytes]:
         """
@@ -208,9 +214,16 @@ class Lines:
         except BaseException:
             line.close()
             raise
-        if not response.will_close:
+        if response.will_close or len(self._idle) >= MOST_IDLE:
+            line.close()
+        else:
             self._idle.append(line)
         return response.status, answer
+
+    def close(self) -> None:
+        """Closes what is not in use."""
+        while self._idle:
+            self._idle.pop().close()
 
     def _line(self) -> HTTPSConnection:
         """A connection that was open a moment ago, or a new one."""

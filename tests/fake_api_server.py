@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import queue
+import ssl
 import threading
 from collections import defaultdict
 from collections.abc import Iterator
@@ -40,6 +41,9 @@ class FakeApiServer:
         """Path, body and Authorization header of every POST."""
         self.refuse: list[tuple[int, str]] = []
         """Status and message with which the next requests are refused."""
+        self.hang_up = False
+        """Whether a connection ends after an answer, without a word."""
+        self.connections = 0
         self.url = ""
 
     def paths(self) -> list[str]:
@@ -48,12 +52,16 @@ class FakeApiServer:
 
 
 @contextmanager
-def serving() -> Iterator[FakeApiServer]:
-    """Runs a server on a free port."""
+def serving(tls: ssl.SSLContext | None = None) -> Iterator[FakeApiServer]:
+    """Runs a server on a free port, in plain HTTP unless ``tls`` says otherwise."""
     state = FakeApiServer()
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+
+        def setup(self) -> None:
+            super().setup()
+            state.connections += 1
 
         def log_message(self, *_: Any) -> None:
             pass
@@ -105,10 +113,13 @@ def serving() -> Iterator[FakeApiServer]:
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
+            self.close_connection = state.hang_up
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    state.url = f"http://127.0.0.1:{server.server_address[1]}"
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+    state.url = f"{'http' if tls is None else 'https'}://127.0.0.1:{server.server_address[1]}"
     threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     try:
         yield state

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import queue
+import ssl
+import time
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 import yaml
 from fake_api_server import BREAK, CLOSE, Collection, FakeApiServer, serving
 
@@ -48,8 +53,32 @@ def server() -> Iterator[FakeApiServer]:
         yield state
 
 
-def connected(url: str, folder: Path) -> Cluster:
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture
+def secure(authority: trustme.CA) -> Iterator[FakeApiServer]:
+    """A server that speaks TLS, as API servers do."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    with serving(context) as state:
+        yield state
+
+
+@pytest.fixture
+def direct(secure: FakeApiServer, authority: trustme.CA, tmp_path: Path) -> Iterator[Cluster]:
+    cluster = connected(secure.url, tmp_path, authority)
+    yield cluster
+    cluster.close()
+
+
+def connected(url: str, folder: Path, authority: trustme.CA | None = None) -> Cluster:
     """A cluster as a kubeconfig file with a token describes it."""
+    server = {"server": url}
+    if authority is not None:
+        server["certificate-authority-data"] = base64.b64encode(authority.cert_pem.bytes()).decode()
     kubeconfig = folder / "kubeconfig"
     kubeconfig.write_text(
         yaml.safe_dump(
@@ -58,7 +87,7 @@ def connected(url: str, folder: Path) -> Cluster:
                 "kind": "Config",
                 "current-context": "test",
                 "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
-                "clusters": [{"name": "test", "cluster": {"server": url}}],
+                "clusters": [{"name": "test", "cluster": server}],
                 "users": [{"name": "test", "user": {"token": "s3cret"}}],
             }
         )
@@ -122,6 +151,63 @@ def test_a_binding_is_posted_with_our_token(server: FakeApiServer, cluster: Clus
     cluster.bind("ns", "p", {"kind": "Binding"})
 
     assert [("/api/v1/namespaces/ns/pods/p/binding", {"kind": "Binding"}, "Bearer s3cret")] == server.bindings
+
+
+def test_bindings_share_a_connection(secure: FakeApiServer, direct: Cluster) -> None:
+    """With TLS too the Binding is posted with our token, and the next one over the same connection."""
+    for name in ("p", "q", "r"):
+        direct.bind("ns", name, {"kind": "Binding"})
+
+    paths = [f"/api/v1/namespaces/ns/pods/{name}/binding" for name in ("p", "q", "r")]
+    assert [(path, {"kind": "Binding"}, "Bearer s3cret") for path in paths] == secure.bindings
+    assert 1 == secure.connections
+
+
+def test_bindings_at_the_same_time_do_not_wait_for_each_other(secure: FakeApiServer, direct: Cluster) -> None:
+    """Each has a connection of its own."""
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda number: direct.bind("ns", f"p{number}", {"kind": "Binding"}), range(64)))
+
+    assert {f"/api/v1/namespaces/ns/pods/p{number}/binding" for number in range(64)} == {
+        path for path, *_ in secure.bindings
+    }
+    assert secure.connections <= 8
+
+
+def test_a_connection_that_has_ended_is_not_used_again(secure: FakeApiServer, direct: Cluster) -> None:
+    """API servers end connections that they have no more use for; no Binding is lost in one."""
+    secure.hang_up = True
+    for name in ("p", "q", "r"):
+        direct.bind("ns", name, {"kind": "Binding"})
+        time.sleep(0.1)  # it takes a moment to hear of an end
+
+    assert 3 == len(secure.bindings) == secure.connections
+
+
+def test_a_refused_binding_says_what_the_server_says(secure: FakeApiServer, direct: Cluster) -> None:
+    """As any refusal; the connection serves the next one."""
+    secure.refuse.append((409, "pod p is already assigned to node n"))
+
+    with pytest.raises(KubeError, match=r"pods/p/binding: pod p is already assigned to node n$") as caught:
+        direct.bind("ns", "p", {})
+    assert caught.value.status == 409
+    direct.bind("ns", "q", {})
+    assert 1 == secure.connections
+
+
+@pytest.mark.parametrize("url", ["https://127.0.0.1:9", "https://no.such.host.invalid"])
+def test_where_nobody_answers_a_binding_has_no_status(url: str, tmp_path: Path) -> None:
+    """Nobody knows whether it took effect."""
+    with pytest.raises(KubeError, match=r"^POST /api/v1/namespaces/ns/pods/p/binding: .+") as caught:
+        connected(url, tmp_path).bind("ns", "p", {})
+    assert caught.value.status is None
+
+
+def test_a_server_without_a_certificate_of_the_authority_gets_no_binding(secure: FakeApiServer, tmp_path: Path) -> None:
+    """Nor our token."""
+    with pytest.raises(KubeError, match="certificate"):
+        connected(secure.url, tmp_path, trustme.CA()).bind("ns", "p", {})
+    assert [] == secure.bindings
 
 
 def test_no_kubeconfig_and_no_service_account_is_one_sentence() -> None:

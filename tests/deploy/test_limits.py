@@ -128,6 +128,28 @@ def test_a_body_in_chunks_is_a_body(server: Server) -> None:
         assert "" == json.load(connection.getresponse())["Error"]
 
 
+@pytest.mark.parametrize("number", [1, 2, 5])
+def test_questions_may_come_before_answers(server: Server, number: int) -> None:
+    """Requests that are sent all at once are answered one after the other, on their one connection."""
+    head = f"POST /scheduler/filter HTTP/1.1\r\nHost: x\r\nContent-Length: {len(QUESTION)}\r\n\r\n".encode()
+    with connect(server.port) as connection:
+        connection.sendall(number * (head + QUESTION))
+        connection.sendall(b"GET /nowhere HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        told = until_closed(connection)
+    assert number == told.count(b"HTTP/1.1 200")
+    assert 1 == told.count(b"HTTP/1.1 404")
+
+
+def test_who_asks_for_a_head_only_gets_no_more(server: Server) -> None:
+    """A verb is posted; where it is not, the connection is still in order afterwards."""
+    with connect(server.port) as connection:
+        connection.sendall(b"HEAD /scheduler/filter HTTP/1.1\r\nHost: x\r\n\r\n")
+        connection.sendall(b"GET /nowhere HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        told = until_closed(connection).split(b"\r\n\r\n", 1)
+    assert told[0].startswith(b"HTTP/1.1 405")
+    assert told[1].startswith(b"HTTP/1.1 404")
+
+
 def test_who_waits_to_be_told_is_told(server: Server) -> None:
     """Expect: 100-continue is answered before the body is sent."""
     with connect(server.port) as connection:
