@@ -8,11 +8,9 @@ its own answer depends on.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
-from operator import itemgetter
 
 import numpy as np
 
@@ -30,7 +28,7 @@ from extender.inventory.survey import Footing, Survey, footing
 from extender.model.pod import Pod
 from extender.model.report import Missing
 from extender.model.verdict import Refusal
-from extender.score import BEST, Strategy
+from extender.score import Strategy
 from extender.wire.answers import overfull_sentence
 from extender.wire.explanation import refusal_sentence, scarce, summary_sentence
 from extender.wire.preemption import Preemption, Victims
@@ -76,14 +74,24 @@ def score_nodes(
     """
     Scores the placement that the kubelet would choose on each node; nodes that are not known score 0.
 
+    The scheduler adds what it is told to other scores and takes the best, so that only differences count: it is told by
+    how much each node is better than the least good ones, which are left out, and so are all where none is better. For
+    each node that it is told about it spends as much time as for all else that it does with that node.
+
     Returns:
-        Score to the names of all nodes that have it.
+        Score above the least to the names of all nodes that have it.
+
+    Source: pkg/scheduler/schedule_one.go prioritizeNodes.
     """
     scores = inventory.scored(names, pod, shape_of(pod), strategy)
-    order = np.argsort(scores, kind="stable")
-    ranked = itemgetter(*order.tolist())(names) if len(names) > 1 else names
-    ends = np.cumsum(np.bincount(scores, minlength=BEST + 1)).tolist()
-    return {score: ranked[start:end] for score, (start, end) in enumerate(pairwise([0, *ends])) if start < end}
+    if not len(scores):
+        return {}
+    least = int(scores.min())
+    better = np.flatnonzero(scores > least)
+    found: dict[int, list[str]] = defaultdict(list)
+    for place, score in zip(better.tolist(), scores[better].tolist(), strict=True):
+        found[score - least].append(names[place])
+    return dict(found)
 
 
 def refusals(inventory: Inventory, pod: Pod, survey: Survey) -> dict[str, str]:

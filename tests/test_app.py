@@ -10,6 +10,7 @@ from builders import database, report
 from flask.testing import FlaskClient
 
 from extender.app import create_app
+from extender.fleet import shape_of
 from extender.inventory.live import Inventory
 from extender.inventory.rules import Assume, Rules, UnknownNodes
 from extender.model.observed import ObservedPod
@@ -131,11 +132,28 @@ def test_refusals_are_counted_by_reason_and_resource(client: FlaskClient) -> Non
     )
 
 
-def test_prioritize_scores_every_node_it_is_asked_about(client: FlaskClient) -> None:
-    """The answer has a whole number from 0 to 10 for each node; one that does not fit has 0."""
+def test_prioritize_tells_by_how_much_nodes_are_better(client: FlaskClient) -> None:
+    """One that does not fit, or is not known, scores 0, and so do all that are left out of the answer."""
     answer = ask(client, "prioritize", {"Pod": POD, "NodeNames": ["idle", "full", "new"]})
 
-    assert {"idle": 4, "full": 0, "new": 0} == {entry["Host"]: entry["Score"] for entry in answer}
+    assert [{"Host": "idle", "Score": 4}] == answer
+
+
+def test_prioritize_leaves_out_the_least_good_nodes() -> None:
+    """Only differences count for the scheduler: the least good nodes are left out, all others are told relative to them."""
+    world = World(inventory())
+    for name, pods in (("other", []), ("half", [database("x"), database("y")])):
+        world.inventory.reported(report(name, *pods), now=0.0)
+    client, names = create_app(Settings(), world).test_client(), ["idle", "half", "other"]
+    scores = dict(
+        zip(names, world.inventory.scored(names, database("c"), shape_of(database("c"))).tolist(), strict=True)
+    )
+    answer = ask(client, "prioritize", {"Pod": POD, "NodeNames": names})
+
+    assert [{"Host": "half", "Score": scores["half"] - scores["idle"]}] == answer
+    assert 0 < scores["idle"] == scores["other"] < scores["half"]
+    assert [] == ask(client, "prioritize", {"Pod": POD, "NodeNames": ["other", "idle"]})
+    assert [] == ask(client, "prioritize", {"Pod": POD, "NodeNames": []})
 
 
 def test_each_profile_of_the_scheduler_has_its_strategy() -> None:
@@ -148,7 +166,7 @@ def test_each_profile_of_the_scheduler_has_its_strategy() -> None:
     for profile in ("numa-scheduler", "numa-spread"):
         pod = POD | {"spec": POD["spec"] | {"schedulerName": profile}}
         answer = ask(client, "prioritize", {"Pod": pod, "NodeNames": ["idle", "half"]})
-        scores[profile] = {one["Host"]: one["Score"] for one in answer}
+        scores[profile] = {"idle": 0, "half": 0} | {one["Host"]: one["Score"] for one in answer}
 
     assert scores["numa-scheduler"]["half"] > scores["numa-scheduler"]["idle"]
     assert scores["numa-spread"]["half"] < scores["numa-spread"]["idle"]
