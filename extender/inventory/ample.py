@@ -67,14 +67,14 @@ def for_all(ground: Snapshot, courses: Sequence[Course], asker: Course) -> bool:
 
 
 def _fit(rooms: Sequence[Room], units: Units) -> bool:
-    """Says whether each unit has a zone with enough for it and for all other units together."""
+    """Says whether each unit has a zone with enough of what it asks for, for it and for all other units together."""
     everything: dict[str, int] = {}
     for unit in units:
         for resource, amount in unit.items():
             everything[resource] = everything.get(resource, 0) + amount
     return all(
-        any(all(room.free.get(resource, 0) >= everything[resource] for resource in unit) for room in rooms)
-        for unit in units
+        any(all(room.free.get(resource, 0) >= everything[resource] for resource in kind) for room in rooms)
+        for kind in {frozenset(unit) for unit in units}
     )
 
 

@@ -221,20 +221,20 @@ class _Accumulator:
     def _full_cores(self) -> None:
         average, free = self.topology.cpus_per_core, self.free
         # All candidates have the same number of free CPUs, so inside a group the order is that of their ids.
-        for cpus in [
-            cpus for group in self._core_groups() for _, cpus in group if 0 < (free & cpus).bit_count() == average
-        ]:
-            if self.need >= cpus.bit_count():
-                self._take(cpus)
+        for group in self._core_groups():
+            for _, cpus in group:
+                if self.need < average:
+                    return  # no candidate is smaller
+                if 0 < (free & cpus).bit_count() == average and self.need >= cpus.bit_count():
+                    self._take(cpus)
 
     def _packed_cpus(self) -> None:
         free = self.free
-        ordered = [
+        self._single_cpus(
             free & cpus
             for group in self._core_groups()
             for _, _, cpus in sorted(((free & cpus).bit_count(), core, cpus) for core, cpus in group)
-        ]
-        self._single_cpus(ordered)
+        )
 
     def _spread_cpus(self) -> None:
         self._single_cpus([self.free & self.topology.sockets[socket] for socket in self.sockets()])

@@ -46,8 +46,12 @@ def extender_settings(overlay: str) -> Settings:
     return load(DEPLOY / EXTENDERS[overlay].format("extender"))
 
 
+def scheduler_configuration(overlay: str) -> dict[str, Any]:
+    return dict(yaml.safe_load((DEPLOY / SCHEDULERS[overlay].format("scheduler")).read_text()))
+
+
 def scheduler_section(overlay: str) -> dict[str, Any]:
-    (section,) = yaml.safe_load((DEPLOY / SCHEDULERS[overlay].format("scheduler")).read_text())["extenders"]
+    (section,) = scheduler_configuration(overlay)["extenders"]
     return dict(section)
 
 
@@ -76,13 +80,18 @@ def test_people_and_schedulers_have_doors_of_their_own(overlay: str) -> None:
 
 @pytest.mark.parametrize("overlay", list(EXTENDERS))
 def test_the_section_is_the_one_that_is_explained(overlay: str) -> None:
-    """Apart from the way to it, each overlay's section is that of config/scheduler.yaml."""
-    (explained,) = yaml.safe_load((ROOT / "config" / "scheduler.yaml").read_text())["extenders"]
+    """Apart from the way to it, each overlay's section is that of config/scheduler.yaml, and so is how fast it asks."""
+    whole = yaml.safe_load((ROOT / "config" / "scheduler.yaml").read_text())
+    (explained,) = whole["extenders"]
     way = {"urlPrefix", "enableHTTPS", "tlsConfig"}
 
     assert {k: v for k, v in explained.items() if k not in way} == {
         k: v for k, v in scheduler_section(overlay).items() if k not in way
     }
+    here = scheduler_configuration(overlay)
+    assert whole["percentageOfNodesToScore"] == here["percentageOfNodesToScore"]
+    assert {"qps", "burst"} <= here["clientConnection"].keys()
+    assert whole["clientConnection"] | here["clientConnection"] == whole["clientConnection"]
 
 
 def test_the_exporters_settings_are_read() -> None:
