@@ -76,10 +76,11 @@ def ingestion(nodes: int, pods: int, rate: int, rounds: int) -> None:
 @main.command()
 @click.option("--nodes", default=5000, show_default=True)
 @click.option("--pods", default=1000, show_default=True)
+@click.option("--rounds", default=3, show_default=True)
 @click.option("--variant", "names", multiple=True, help="Only those whose name contains this.")
-def scheduler(nodes: int, pods: int, names: tuple[str, ...]) -> None:
+def scheduler(nodes: int, pods: int, rounds: int, names: tuple[str, ...]) -> None:
     """The real scheduler: alone, with an extender that does nothing, with ours; needs tests/cluster/build.sh and root."""
-    _publish("scheduler", nodes, pods, names)
+    _publish("scheduler", nodes, pods, rounds, names)
 
 
 @main.command()

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import yaml
@@ -99,9 +100,9 @@ class Lab:
         self.workspace.close(keep=False)
 
 
-def measure(count_nodes: int, count_pods: int, names: Sequence[str]) -> Figures:
+def measure(count_nodes: int, count_pods: int, rounds: int, names: Sequence[str]) -> Figures:
     """
-    Measures each variant once, or those whose name contains one of the names.
+    Measures each variant in turn, or those whose name contains one of the names, for some rounds; medians are told.
 
     Raises:
         MissingError: the lab's programs are not there.
@@ -111,21 +112,30 @@ def measure(count_nodes: int, count_pods: int, names: Sequence[str]) -> Figures:
     variants = [one for one in VARIANTS if not names or any(name in one.name for name in names)]
     lab = Lab(list(cluster(count_nodes, most_pods=0)))
     try:
-        rows = [_measured(lab, variant, count_pods) for variant in variants]
+        measured = [_compared([_measured(lab, variant, count_pods) for variant in variants]) for _ in range(rounds)]
     finally:
         lab.close()
-    _compare(rows)
-    return Figures("scheduler", f"The real scheduler, {count_nodes} nodes, {count_pods} pods", rows)
+    rows = [_median(of_one) for of_one in zip(*measured, strict=True)]
+    return Figures("scheduler", f"The real scheduler, {count_nodes} nodes, {count_pods} pods, {rounds} rounds", rows)
 
 
-def _compare(rows: Sequence[dict[str, Any]]) -> None:
-    """Adds each variant's speed relative to the extenders that do nothing, at the same percentage."""
+def _median(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """One row of several of the same variant."""
+    return {
+        name: median(row[name] for row in rows) if isinstance(value, float) else value
+        for name, value in rows[0].items()
+    }
+
+
+def _compared(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Adds each variant's speed relative to the extenders that do nothing, at the same percentage of the same round."""
     speeds = {(row["extender"], row["percentage"]): row["pods/s"] for row in rows}
     for row in rows:
         for title, idle in (("to no-op", "noop"), ("to one that binds", "noop-bind")):
             speed = speeds.get((idle, row["percentage"]))
             if speed:
                 row[title] = row["pods/s"] / speed
+    return rows
 
 
 def _measured(lab: Lab, variant: Variant, count_pods: int) -> dict[str, Any]:
