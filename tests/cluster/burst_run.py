@@ -5,17 +5,21 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
+from http import HTTPStatus
 from random import Random
 from typing import Any
 
 import orjson
+import urllib3
 from burst_knowledge import serial
 from burst_nodes import Nodes
 from burst_pods import draw
 from burst_record import Record
-from lab.api import Api, Object, pod_path
+from lab.api import Api, ApiError, Object, pod_path, pods_path
 from lab.control_plane import TOPOLOGIES
 from lab.errors import LabError
 from lab.picture import Picture
@@ -24,6 +28,8 @@ from lab.product import metric
 from lab.waiting import eventually
 
 QUIET_SECONDS = 3.0
+MAKERS = 8
+"""Pods that are made at the same time."""
 CHURN_PAUSE_SECONDS = 0.25
 
 
@@ -57,14 +63,29 @@ class Run:
         """
         Creates pods as fast as the API takes them and waits until all have a word; returns the seconds that took.
 
-        Once they are made, and some of them bound, `midway` is called.
+        While they are made, and once some of them are bound, `midway` is called; the API server may be away then.
         """
         begin = time.monotonic()
-        self.api.create_pods(pods)
-        eventually("some pods to be bound", limit, lambda: self.record.placed() >= len(pods) // 8)
-        midway()
+        with ThreadPoolExecutor(MAKERS) as makers:
+            making = [makers.submit(eventually, "a pod to be made", limit, partial(self._make, pod)) for pod in pods]
+            eventually("some pods to be bound", limit, lambda: self.record.placed() >= len(pods) // 16)
+            midway()
+            for made in making:
+                made.result()
         self.settle(limit)
         return self.record.changed - begin
+
+    def _make(self, pod: Object) -> bool:
+        """Creates a pod; whether it is there now."""
+        try:
+            self.api.create(pods_path(pod), pod)
+        except ApiError as error:
+            if error.status < HTTPStatus.INTERNAL_SERVER_ERROR and error.status != HTTPStatus.CONFLICT:
+                raise
+            return error.status == HTTPStatus.CONFLICT  # it was made by an attempt without an answer
+        except urllib3.exceptions.HTTPError:
+            return False
+        return True
 
     def settle(self, limit: float) -> None:
         """Waits until nothing happens any more."""
