@@ -37,19 +37,18 @@ def ample(table: Table, rows: Rows, pods: Sequence[tuple[Pod, Demand | None]]) -
     room = room & (table.ungrouped[rows] if law.memory is not None else True)
     for devices in table.devices.values():
         room &= ~devices.present[rows] | devices.placed[rows]
+    wants = [_wants(unit, table) for unit in units]
     everything: Counter[str] = Counter()
-    for unit in units:
-        everything.update(dict(_asked(unit)))
-    for kind in {
-        frozenset(resource for resource, amount in _asked(unit) if amount or resource in table.memory) for unit in units
-    }:
+    for want in wants:
+        everything.update(want)
+    for kind in {frozenset(want) for want in wants}:
         fits = np.ones((len(law.zones), len(room)), np.bool_)
         for resource in kind:
             if resource == CPU:
                 fits &= table.cpu[:, rows] >= everything[resource]
             elif resource in table.memory:
                 fits &= table.memory[resource][:, rows] >= everything[resource]
-            elif resource in table.devices:
+            else:
                 devices = table.devices[resource]
                 fits &= (devices.free[:, rows] >= everything[resource]) | ~devices.present[rows]
         room &= np.logical_or.reduce(fits)
@@ -66,5 +65,8 @@ def _units(pods: Sequence[tuple[Pod, Demand | None]]) -> list[Ask] | None:
     return units
 
 
-def _asked(unit: Ask) -> list[tuple[str, int]]:
-    return [(CPU, unit.cpus), *unit.memory, *unit.devices] if unit.cpus else [*unit.memory, *unit.devices]
+def _wants(unit: Ask, table: Table) -> dict[str, int]:
+    """Resource to amount, of what these nodes have; a unit's devices are all its limits, CPUs and memory included."""
+    devices = {resource: amount for resource, amount in unit.devices if amount and resource in table.devices}
+    memory = {type_: amount for type_, amount in unit.memory if type_ in table.memory}
+    return {**devices, **memory, **({CPU: unit.cpus} if unit.cpus else {})}

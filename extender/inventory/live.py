@@ -161,7 +161,7 @@ class Inventory:
         rivals = [other for other in others if other.scheduler != scheduler]
         visited = {name for name, came in list(self._lately.items()) if any(one.scheduler != scheduler for one in came)}
         for place in np.flatnonzero(fits).tolist() if rivals or visited else ():
-            refused = self._beside(names[place], pod, rivals, visited)
+            refused = self._beside(names[place], pod, others, rivals, visited)
             if refused is not None:
                 judgements[place], fits[place] = refused, False
         return Survey(names, told, fits, self._footings.known, judgements)
@@ -178,12 +178,23 @@ class Inventory:
             scores[names.index(here)] = 0
         return scores
 
-    def _beside(self, name: str, pod: Pod, rivals: Iterable[Answered], visited: Container[str]) -> Judgement | None:
-        """Refuses a pod where pods of other schedulers, which its own cannot know of, may have taken what is left."""
-        here = [other.pod for other in rivals if name in other.nodes]
-        if not here and name not in visited:
+    def _beside(
+        self,
+        name: str,
+        pod: Pod,
+        others: Iterable[Answered],
+        rivals: Iterable[Answered],
+        visited: Container[str],
+    ) -> Judgement | None:
+        """
+        Refuses a pod where pods of other schedulers, which its own cannot know of, may have taken what is left.
+
+        Where there are any, what its own scheduler is about to bind there counts as well: those sums are without theirs.
+        """
+        if name not in visited and not any(name in rival.nodes for rival in rivals):
             return None
-        lacks = self._whole_of(name).lacks(pod, (other for other in here if other.uid not in self._where))
+        possibly = (other.pod for other in others if name in other.nodes and other.pod.uid not in self._where)
+        lacks = self._whole_of(name).lacks(pod, possibly)
         return None if lacks is None else Judgement(self.node(name), fits=False, overfull=lacks)
 
     def _whole_of(self, name: str) -> Whole:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import random
 import sys
+from dataclasses import replace
+from itertools import permutations
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 sys.path.append(str(Path(__file__).parent.parent / "kubelet"))  # the generator of the proof
@@ -83,6 +86,42 @@ def test_known_questions_see_every_change(mix: str) -> None:
         one, strategy = dice.choice(asked), dice.choice(list(Strategy))
 
         assert twins(world, one, names, strategy) == told(world, one, names, strategy)
+
+
+@pytest.mark.parametrize("mix", ["plain", "devices", "budgets"])
+def test_where_there_is_room_for_a_crowd_every_order_is_admitted(mix: str) -> None:
+    """Ample is a promise: whoever of the pod and its crowd comes first, the twin admits them all."""
+    states, pods = snapshots("crowd", mix)
+    dice, world = random.Random(mix), World()
+    for number, snapshot in enumerate(dice.sample(states, min(60, len(states)))):
+        world.put(f"n{number}", snapshot)
+    names, found = list(world.entries), 0
+    for _ in range(60):
+        drawn = [replace(one, uid=f"uid-{place}") for place, one in enumerate(dice.sample(pods, 3))]
+        crowd = [(one, shape_of(one)) for one in drawn[1:]]
+        answer = world.fleet.ask(drawn[0], shape_of(drawn[0]), names, crowd=crowd)
+        for place in np.flatnonzero(answer.ample).tolist():
+            start = world.entries[names[place]].snapshot
+            assert start is not None
+            found += 1
+            for order in permutations(drawn):
+                snapshot = start
+                for one in order:
+                    fit = snapshot.ask(one)
+                    assert fit.admit, (names[place], order, fit)
+                    snapshot = Snapshot(snapshot.kubelet, fit.state)
+    assert found > 20
+
+
+def test_a_budget_counts_as_a_whole_in_a_crowd() -> None:
+    """A budget of 8 whose containers are limited to 6 takes 8: two of them and 3 more are more than the 16 of a zone."""
+    world, asked = world_of(1), pod("asked", cpu="3")
+    budgets = [database("one"), database("two")]
+
+    assert [[True], [False]] == [
+        world.fleet.ask(asked, shape_of(asked), ["n0"], crowd=[(one, shape_of(one)) for one in crowd]).ample.tolist()
+        for crowd in (budgets[:1], budgets)
+    ]
 
 
 def world_of(count: int) -> World:

@@ -263,6 +263,24 @@ def test_what_another_scheduler_is_about_to_bind_counts_in_the_sums(scheduler: s
     assert expected == inventory.survey(["n"], asked, shape_of(asked), scheduler=scheduler).passed
 
 
+@pytest.mark.parametrize("bound", [False, True])
+@pytest.mark.parametrize(("cpu", "theirs", "expected"), [("12", "10", []), ("10", "10", ["n"]), ("12", "", ["n"])])
+def test_what_two_schedulers_are_about_to_bind_counts_together(
+    cpu: str, theirs: str, expected: list[str], *, bound: bool
+) -> None:
+    """A scheduler's sums are right alone; with a pod of another one all that may be on its way there has to fit."""
+    inventory = Inventory()
+    inventory.reported(report("n"), now=0.0)
+    own, other, asked = shared("own", "10"), shared("other", theirs or "0"), pod("asked", cpu=cpu)
+    inventory.answered(own, shape_of(own), ["n"], now=0.0, scheduler="mine")
+    if theirs:
+        inventory.answered(other, shape_of(other), ["n"], now=0.0, scheduler="theirs")
+        if bound:
+            inventory.pod_observed(ObservedPod(other, "n"), now=0.0)
+
+    assert expected == inventory.survey(["n"], asked, shape_of(asked), scheduler="mine").passed
+
+
 @pytest.mark.parametrize(("scheduler", "expected"), [("mine", ["n"]), ("theirs", [])])
 def test_what_another_scheduler_has_just_bound_counts_in_the_sums(scheduler: str, expected: list[str]) -> None:
     """We may have heard of a binding before the scheduler that asks has: its own sums were without that pod."""
