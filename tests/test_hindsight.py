@@ -88,6 +88,32 @@ def test_a_pod_that_came_when_another_had_gone_is_no_difference(lab: Lab) -> Non
     assert 1 == lab.count("placements", outcome="reordered")
 
 
+def test_a_report_of_a_pod_that_holds_nothing_yet_does_not_tell_its_place(lab: Lab) -> None:
+    """A kubelet names a pod that it is about to admit; who comes first is known only with the next report."""
+    ten, six = pod("ten", cpu="10"), pod("six", cpu="6")
+    lab.bound(ten)
+    lab.bound(six)
+    early = report(NODE, heartbeat=1001)
+    early.state.active["uid-six"] = six
+    lab.report(changed=early)
+    lab.report(six, ten, beat=1002)
+
+    assert (0, 2) == (lab.count("placements", outcome="different"), lab.count("placements", outcome="reordered"))
+
+
+def test_a_report_from_the_midst_of_an_admission_foretells_nothing(lab: Lab) -> None:
+    """What the pod holds is written piece by piece, and before it is named; from there no order leads to its place."""
+    budget, late = database("a"), report(NODE, database("a"), heartbeat=1002)
+    lab.bound(budget)
+    early = report(NODE, heartbeat=1001)
+    early.state.cpu.pod_entries["uid-a"] = late.state.cpu.pod_entries["uid-a"]
+    early.state.cpu.default &= ~late.state.cpu.pod_entries["uid-a"]
+    lab.report(changed=early)
+    lab.report(changed=late)
+
+    assert (0, 1) == (lab.count("placements", outcome="different"), lab.count("placements", outcome="untold"))
+
+
 def test_what_no_order_explains_is_logged_as_a_case(lab: Lab, caplog: pytest.LogCaptureFixture) -> None:
     """A difference is a warning whose case, replayed, gives what was foretold."""
     lab.bound(pod("a", cpu="4"))

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from extender.inventory.course import Course, Stage, may_start
+from extender.inventory.ground import Ground
 from extender.inventory.history import History
 from extender.inventory.node import Node
 from extender.inventory.orders import Actor, TooManyOrdersError, Walk
@@ -103,13 +104,13 @@ def _explained(before: Node, after: Node, fresh: Iterable[str]) -> Outcome:
     """Whether some order of what may have happened between two reports leads to the second."""
     assert before.ground is not None
     assert after.report is not None
-    found = after.report.state
-    courses = list(_courses(before, after))
+    found, ground = after.report.state, _ground(before)
+    courses = list(_courses(ground, before, after))
     strangers = any(uid not in after.held for uid in found.active if uid not in before.ground.state.active)
-    if strangers or before.outlook is None or before.outlook.unheard:
+    if strangers or before.outlook is None or before.outlook.unheard or _in_the_midst(ground.state, fresh):
         return Outcome.UNTOLD
     actors = [Actor(course, course.pod.uid, course.pod) for course in courses]
-    history = History(before.ground.kubelet, before.ground.state, frozenset(actor.uid for actor in actors))
+    history = History(ground.kubelet, ground.state, frozenset(actor.uid for actor in actors))
     walk = Walk(history, actors, MOST_STEPS)
     try:
         walk.go([(history.origin, tuple(course.origin for course in courses))])
@@ -123,12 +124,27 @@ def _explained(before: Node, after: Node, fresh: Iterable[str]) -> Outcome:
     return Outcome.DIFFERENT
 
 
-def _courses(before: Node, after: Node) -> Iterator[Course]:
-    """Everything that may have happened to the pods of a node from one report to the next."""
+def _ground(before: Node) -> Ground:
+    """What the earlier report says, without pods that it has and that do not hold yet what their kubelet gives them."""
     assert before.ground is not None
+    if before.outlook is None:
+        return before.ground
+    counted = before.outlook.ground.state.active
+    missing = [before.held.get(uid) for uid in before.ground.state.active if uid not in counted]
+    return before.outlook.ground if any(held and held.over is None for held in missing) else before.ground
+
+
+def _in_the_midst(state: NodeState, fresh: Iterable[str]) -> bool:
+    """Whether a report is of a moment in the midst of an admission: some of what a pod gets is its, and it is not there."""
+    tables = (state.cpu.pod_entries, state.cpu.entries, state.memory.pod_entries, state.memory.entries)
+    return any(uid in table for uid in fresh if uid not in state.active for table in tables)
+
+
+def _courses(ground: Ground, before: Node, after: Node) -> Iterator[Course]:
+    """Everything that may have happened to the pods of a node from one report to the next."""
     assert after.report is not None
-    state, active = before.ground.state, after.report.state.active
-    memory = before.ground.kubelet.memory is not None
+    state, active = ground.state, after.report.state.active
+    memory = ground.kubelet.memory is not None
     for uid, held in {**before.held, **after.held}.items():
         starts = memory and may_start(held.pod)
         gone = uid not in active
