@@ -15,10 +15,10 @@ import pytest
 import yaml
 from lab.api import Api, Object
 from lab.control_plane import TOPOLOGIES, ControlPlane
-from lab.kubelet import start_all
 from lab.machines import machine
 from lab.picture import Picture
 from lab.pods import is_running
+from lab.process import start_together
 from lab.product import metric
 from lab.recorder import Recorder
 from lab.scheduler import CONFIGURATION_FILE
@@ -61,9 +61,10 @@ def test_the_scheduler_speaks_as_recorded(
     With nodeCacheCapable true and false, requests of all three verbs have the fields of the recorded ones, and the
     answers, which made the scheduler bind the pod, too.
     """
-    roomy = [kubelet(name, machine(), ALIGNED) for name in ("roomy-1", "roomy-2")]
+    # Of different size, as prioritize has nothing to say of equal ones.
+    roomy = [kubelet(f"roomy-{size}", machine(cores_per_zone=8 * size), ALIGNED) for size in (1, 2)]
     nodes = [*roomy, kubelet("small", machine(zones=3, cores_per_zone=2), ALIGNED)]
-    start_all(nodes)
+    start_together(nodes)
     for node in nodes:
         exporter(node)
     url = extender()
