@@ -2,9 +2,10 @@
 How connections are kept: gunicorn's threads, with limits that clients cannot stretch.
 
 A connection holds a thread only while a request arrives or is answered, and a moment longer, as a scheduler's next call
-follows at once; a request has to arrive within ``listen.requestSeconds``, few large ones arrive at a time, and at most ``listen.threads`` are answered at a time. A
-client that is slow, silent, malformed or unknown costs its own connection and nothing else. When told to stop, requests
-are answered for ``listen.drainSeconds`` more, each with the word that the connection closes.
+follows at once; a request has to arrive within ``listen.requestSeconds``, few large ones arrive at a time, and at most
+``listen.threads`` are answered at a time. A client that is slow, silent, malformed or unknown costs its own connection
+and nothing else. When told to stop, requests are answered for ``listen.drainSeconds`` more, each with the word that the
+connection closes.
 
 Source: gunicorn/workers/gthread.py, whose ThreadWorker this narrows; RFC 9112 section 9.6 (how connections end).
 """

@@ -156,7 +156,7 @@ class Cluster:
         except (HTTPException, OSError) as error:
             raise KubeError(f"POST {path}: {error}") from error
         if status >= HTTPStatus.BAD_REQUEST:
-            raise KubeError(f"POST {path}: {_message(answer)}", status)
+            raise _refusal(f"POST {path}", status, answer)
 
     def _json(self, method: str, path: str) -> Object:
         response = self._request(method, path, timeout=CALL_SECONDS)
@@ -175,7 +175,7 @@ class Cluster:
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise KubeError(f"{method} {path.partition('?')[0]}: {error}") from error
         if response.status >= HTTPStatus.BAD_REQUEST:
-            raise KubeError(f"{method} {path.partition('?')[0]}: {_message(response.data)}", response.status)
+            raise _refusal(f"{method} {path.partition('?')[0]}", response.status, response.data)
         return response
 
     def _headers(self) -> dict[str, str]:
@@ -367,6 +367,10 @@ def _lines(response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
     for chunk in response.stream(65_536):
         *lines, rest = (rest + chunk).split(b"\n")
         yield from filter(None, lines)
+
+
+def _refusal(call: str, status: int, answer: bytes) -> KubeError:
+    return KubeError(f"{call}: {_message(answer)}", status)
 
 
 def _message(data: bytes) -> str:

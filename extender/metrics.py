@@ -1,7 +1,7 @@
 """
 What the extender counts about itself, in a registry of its own; README.md explains every metric.
 
-The only place where metrics are named. Whoever does the work counts it: the verbs in ``app``, the watches in ``kube``.
+The only place where metrics are named. Whoever does the work counts it: the verbs in ``calls``, the watches in ``kube``.
 """
 
 from __future__ import annotations
@@ -46,7 +46,8 @@ class Metrics:
             "resource",
         )
         self.twins = self._counter(
-            "twin_answers", "Nodes that filter had to judge one by one, because columns could not decide."
+            "twin_answers",
+            "Nodes that filter had to judge one by one: columns could not decide, or only one or two had changed.",
         )
         self.bindings = self._counter(
             "bindings", "Pods that bind was asked to bind, by result (bound, conflict, failed).", "result"

@@ -21,6 +21,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import compress
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +30,7 @@ from extender.model.room import Room
 
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
+Parts = TypeVar("Parts", int, Ints)
 
 BEST = 10
 """MaxExtenderPriority."""
@@ -86,17 +88,20 @@ def scores(
     bytes_ = np.maximum.reduce([_part(strategy, take, used) for take in memory]) if memory else np.full_like(cpus, -1)
     first = np.where(cpus < 0, bytes_, cpus)
     second = np.where(bytes_ < 0, cpus, bytes_)
-    apart = np.abs(first - second)
-    if strategy is Strategy.PACK:
-        fit = first - apart // 2
-    elif strategy is Strategy.SPREAD:
-        fit = (first + second) // 2
-    else:
-        fit = WHOLE - apart
-    score = BEST * fit * _closeness(used, distances) // WHOLE**2
+    score = BEST * _fit(strategy, first, second) * _closeness(used, distances) // WHOLE**2
     whole: Ints = np.where(alive, score, score // 2)
     scored: Ints = np.where(np.logical_or.reduce(used), np.clip(whole, 0, BEST), 0)
     return scored
+
+
+def _fit(strategy: Strategy, first: Parts, second: Parts) -> Parts:
+    """What the strategy makes of the parts of CPUs and memory, of one placement or of many."""
+    apart = abs(first - second)
+    if strategy is Strategy.PACK:
+        return first - apart // 2
+    if strategy is Strategy.SPREAD:
+        return (first + second) // 2
+    return WHOLE - apart
 
 
 def _part(strategy: Strategy, take: Take, used: Bools) -> Ints:
@@ -146,16 +151,9 @@ def score(
     bytes_ = max(parts[-len(types) :]) if types else -1
     cpus = parts[0] if len(parts) > len(types) else -1
     first, second = bytes_ if cpus < 0 else cpus, cpus if bytes_ < 0 else bytes_
-    apart = abs(first - second)
-    if strategy is Strategy.PACK:
-        fit = first - apart // 2
-    elif strategy is Strategy.SPREAD:
-        fit = (first + second) // 2
-    else:
-        fit = WHOLE - apart
     zones = [room.zone for room, is_used in zip(before, used, strict=True) if is_used]
     far = sum(max(distance(one, other), LOCAL) for one in zones for other in zones)
-    scored = BEST * fit * (WHOLE * LOCAL * len(zones) ** 2 // max(far, 1)) // WHOLE**2
+    scored = BEST * _fit(strategy, first, second) * (WHOLE * LOCAL * len(zones) ** 2 // max(far, 1)) // WHOLE**2
     return min(max(scored if alive else scored // 2, 0), BEST)
 
 

@@ -406,9 +406,11 @@ class Inventory:
 
     def _linger(self, name: str, came: Iterable[Answered]) -> None:
         """Remembers who was bound to a node a moment ago."""
-        self._lately[name] = tuple(came)
-        if not self._lately[name]:
-            del self._lately[name]
+        kept = tuple(came)
+        if kept:
+            self._lately[name] = kept
+        else:
+            self._lately.pop(name, None)
 
     def _depart(self, uid: str, now: float) -> None:
         self._waiting.pop(uid, None)

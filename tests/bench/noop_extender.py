@@ -15,6 +15,8 @@ from kubernetes.client.configuration import Configuration
 from kubernetes.client.rest import RESTClientObject
 from kubernetes.config import load_kube_config
 
+from extender.wire.scheduler import Binding, binding_object
+
 app = Flask("noop_extender")
 
 
@@ -49,13 +51,8 @@ if "KUBECONFIG" in os.environ:
     def bind() -> Response:
         """Posts the Binding."""
         args = orjson.loads(request.get_data(cache=False))
-        name, namespace, uid = args["PodName"], args["PodNamespace"], args["PodUID"]
-        binding = {
-            "apiVersion": "v1",
-            "kind": "Binding",
-            "metadata": {"name": name, "namespace": namespace, "uid": uid},
-            "target": {"apiVersion": "v1", "kind": "Node", "name": args["Node"]},
-        }
+        name, namespace = args["PodName"], args["PodNamespace"]
+        binding = binding_object(Binding(name, namespace, args["PodUID"], args["Node"]))
         url = f"{configuration.host}/api/v1/namespaces/{namespace}/pods/{name}/binding"
         answer = pool.request("POST", url, body=orjson.dumps(binding), headers={"Content-Type": "application/json"})
         error = "" if answer.status < 400 else answer.data.decode()

@@ -9,7 +9,7 @@ from typing import Any
 
 from lab.control_plane import TOPOLOGIES, ControlPlane
 from lab.devices import Device, DevicePlugin
-from lab.kubelet import Kubelet, remove_all, start_all
+from lab.kubelet import Kubelet, remove_all
 from lab.machines import Machine, machine
 from lab.process import Process, start_together, stop_together
 from lab.product import Product
@@ -104,7 +104,7 @@ class Nodes:
 
     def start(self) -> None:
         """Starts everything and waits until all nodes are reported."""
-        start_all(self.kubelets.values())
+        start_together(self.kubelets.values())
         for plugin in self.plugins:
             plugin.start()
         start_together(self.exporters.values())

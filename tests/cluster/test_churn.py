@@ -18,10 +18,10 @@ from churn_node import KUBELET_EVERY, NIC, SECONDS, Course, Node, Reports, Setup
 from lab.api import Api
 from lab.control_plane import TOPOLOGIES, ControlPlane
 from lab.devices import Device, DevicePlugin
-from lab.kubelet import start_all
 from lab.machines import machine
 from lab.picture import Picture, key
 from lab.pods import container, is_settled, pod
+from lab.process import start_together
 from lab.product import Product, metric
 from lab.workspace import Workspace
 
@@ -142,7 +142,7 @@ def nodes(control_plane: ControlPlane, kubelet: KubeletFactory, product: Product
     """A node of each setup with its exporter, two of each in a long run."""
     made = {f"{name}-{number}": setup for number in range(1 if COUNT < 500 else 2) for name, setup in SETUPS.items()}
     kubelets = [kubelet(name, setup.machine, setup.configuration) for name, setup in made.items()]
-    start_all(kubelets)
+    start_together(kubelets)
     plugins = [
         DevicePlugin(control_plane, one, NIC, made[one.name].devices) for one in kubelets if made[one.name].devices
     ]

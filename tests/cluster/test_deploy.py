@@ -22,10 +22,11 @@ from lab.api import Api, ApiError, Object
 from lab.control_plane import TOPOLOGIES, ControlPlane
 from lab.credentials import Credentials
 from lab.deployment import DEPLOY, Kubectl, Network, Place, Pod, audit, one_of
-from lab.kubelet import Kubelet, remove_all, start_all
+from lab.kubelet import Kubelet, remove_all
 from lab.machines import machine
 from lab.picture import Key, Picture
 from lab.pods import container, is_running, is_settled, is_unschedulable, phase, pod
+from lab.process import start_together
 from lab.product import metric
 from lab.programs import program
 from lab.waiting import eventually
@@ -88,7 +89,7 @@ def nodes(control_plane: ControlPlane, installed: list[Object]) -> Iterator[list
     template = one_of(installed, "DaemonSet", "numa-exporter")["spec"]["template"]
     exporters = []
     try:
-        start_all(kubelets)
+        start_together(kubelets)
         for n, kubelet in enumerate(kubelets, 1):
             place = Place(f"{NETWORK}.2.{n}", kubelet.name, kubelet.address, kubelet)
             exporters.append(Pod(control_plane, f"numa-exporter-{n}", template, NAMESPACE, place).start())

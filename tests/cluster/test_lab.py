@@ -19,10 +19,11 @@ from lab.control_plane import TOPOLOGIES, ControlPlane
 from lab.controllers import NOT_READY
 from lab.credentials import Credentials
 from lab.devices import Device, DevicePlugin
-from lab.kubelet import OLDER, Kubelet, start_all
+from lab.kubelet import OLDER, Kubelet
 from lab.machines import Machine, machine
 from lab.picture import Picture
 from lab.pods import container, example_pod, is_running, is_settled, phase, pod, sidecar
+from lab.process import start_together
 from lab.product import DEFINITION
 from lab.recorder import Recorder
 from lab.sysfs import write_sysfs
@@ -80,7 +81,7 @@ def test_pods_without_a_node_are_bound_by_the_scheduler_and_run(
 ) -> None:
     """Two nodes come up untainted and serve PodResources; the scheduler binds a pod to each of them, and both run."""
     nodes = [kubelet(name, machine(), ALIGNED, labels={"rack": name}) for name in ("left", "right")]
-    start_all(nodes)
+    start_together(nodes)
     configuration = tmp_path / "scheduler.yaml"
     configuration.write_text(DEFAULT_SCHEDULER)
     scheduler(configuration, extender_url=None).start()

@@ -19,10 +19,11 @@ import pytest
 from lab.api import Api, Object, pod_path
 from lab.control_plane import ControlPlane
 from lab.devices import Device, DevicePlugin
-from lab.kubelet import NEWEST, OLDER, Kubelet, remove_all, start_all
+from lab.kubelet import NEWEST, OLDER, Kubelet, remove_all
 from lab.machines import Machine, machine
 from lab.picture import Picture, key
 from lab.pods import is_running, phase
+from lab.process import start_together
 from lab.workspace import BINARIES, Workspace
 from twin_node import Pair
 from twin_pods import PodMaker, cpus_of, sizes
@@ -198,7 +199,7 @@ def pairs(control_plane: ControlPlane) -> Iterator[list[Pair]]:
         for resource, devices in setup.devices.items()
     ]
     try:
-        start_all(kubelets.values())
+        start_together(kubelets.values())
         for plugin in plugins:
             plugin.start()
         yield [Pair(kubelets[name], setup.version, setup.devices) for name, setup in SETUPS.items()]

@@ -220,13 +220,6 @@ class Kubelet:
         return True
 
 
-def start_all(kubelets: Iterable[Kubelet]) -> None:
-    """Starts kubelets at the same time and waits for all."""
-    started = [kubelet.launch() for kubelet in kubelets]
-    for kubelet in started:
-        kubelet.wait_ready()
-
-
 def remove_all(kubelets: Iterable[Kubelet]) -> None:
     """Removes kubelets, all of them stopping at the same time."""
     going = list(kubelets)

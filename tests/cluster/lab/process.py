@@ -7,7 +7,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Self
+from typing import Protocol, Self
 
 from lab.errors import LabError
 from lab.keeper import Keeper
@@ -134,7 +134,17 @@ class Process:
         return self.running and self.ready()
 
 
-def start_together(processes: Iterable[Process]) -> None:
+class Startable(Protocol):
+    """A program, or several that make one thing."""
+
+    def launch(self) -> Self:
+        """Starts it and returns at once."""
+
+    def wait_ready(self) -> object:
+        """Waits until it is ready."""
+
+
+def start_together(processes: Iterable[Startable]) -> None:
     """Starts programs at the same time and waits for all."""
     started = [process.launch() for process in processes]
     for process in started:

@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from lab.api import Api, Object
 from lab.control_plane import ControlPlane
-from lab.kubelet import Kubelet, remove_all, start_all
+from lab.kubelet import Kubelet, remove_all
 from lab.process import Process, start_together, stop_together
 from lab.programs import Words, merged, program, web_program, write_settings
 from lab.workspace import REPOSITORY
@@ -75,7 +75,7 @@ class Product:
         """Has kubelets running for a while, each with an exporter; their Nodes are gone afterwards."""
         exporters = [self.exporter(kubelet) for kubelet in kubelets]
         try:
-            start_all(kubelets)
+            start_together(kubelets)
             start_together(exporters)
             yield
         finally:
