@@ -11,6 +11,7 @@ Source: k8s.io/utils/cpuset (Parse, String).
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
 LARGEST_MEMBER = 65_535  # far above any CPU number; a bound on what hostile text may allocate
 
@@ -45,6 +46,7 @@ def lowest(mask: int, count: int) -> int:
     return taken
 
 
+@lru_cache(maxsize=4096)
 def parse(text: str) -> int:
     """
     Reads ``0-3,8`` as a set; the empty text is the empty set.

@@ -8,9 +8,10 @@ its own answer depends on.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import compress
 
 import numpy as np
 
@@ -87,11 +88,8 @@ def score_nodes(
     if not len(scores):
         return {}
     least = int(scores.min())
-    better = np.flatnonzero(scores > least)
-    found: dict[int, list[str]] = defaultdict(list)
-    for place, score in zip(better.tolist(), scores[better].tolist(), strict=True):
-        found[score - least].append(names[place])
-    return dict(found)
+    better = np.flatnonzero(np.bincount(scores))[1:].tolist()
+    return {score - least: list(compress(names, (scores == score).tolist())) for score in better}
 
 
 def refusals(inventory: Inventory, pod: Pod, survey: Survey) -> dict[str, str]:

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from extender.process import Precedence
+from extender.process import PATIENCE_SECONDS, Precedence
 
 
 def waits(precedence: Precedence) -> threading.Thread:
@@ -48,3 +48,26 @@ def test_a_verb_that_fails_makes_way_too(monkeypatch: pytest.MonkeyPatch) -> Non
     news.join(10)
 
     assert not news.is_alive()
+
+
+def test_news_that_has_waited_long_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where verbs leave no gap, news waits its patience out once and then comes in for as long without waiting."""
+    now = 1000.0
+    waited = []
+
+    def wait(seconds: float) -> bool:
+        nonlocal now
+        now += seconds
+        waited.append(seconds)
+        return False
+
+    monkeypatch.setattr("extender.process.time.monotonic", lambda: now)
+    precedence = Precedence()
+    monkeypatch.setattr(precedence._free, "wait", wait)
+    with precedence.claimed():
+        for _ in range(40):
+            precedence.give_way()
+            now += PATIENCE_SECONDS / 10  # so long does one piece of news take
+
+    assert 2 * sum(waited) <= now - 1000.0 + 2 * PATIENCE_SECONDS
+    assert 3 <= len(waited) <= 5

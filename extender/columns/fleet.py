@@ -36,6 +36,8 @@ REMEMBERED_BYTES = 32 << 20
 FEWEST_QUESTIONS = 16
 FEW = 2
 """Nodes that the twin has judged before columns have begun."""
+ALONG = 256
+"""Nodes that columns judge in hardly more time than one, so that others are judged along with those asked about."""
 LISTS = 4
 """Lists of names that are remembered: one for each pod under way."""
 
@@ -333,9 +335,11 @@ class Fleet:
     ) -> None:
         """Brings the answers of some nodes up to date; ``scored`` where the scores have to be known as well."""
         self._twins = 0
-        if (self._changed > answers.seen).any():  # all nodes together are quicker looked through than those asked about
-            stale = slots[judged & (self._changed[slots] > answers.seen[slots])]
+        changed = self._changed > answers.seen  # all nodes together are quicker looked through than those asked about
+        if changed.any():
+            stale = slots[judged & changed[slots]]
             if len(stale):
+                stale = self._along(stale, changed)
                 answers.renew(stale, self._changed[stale])
             if len(stale) > FEW:
                 self._judge(answers, pod, stale, strategy)
@@ -349,6 +353,18 @@ class Fleet:
             self._ask_twin(answers, pod, slot, strategy)
         if self._doubtful:
             self._dispel(answers, pod, shape, slots[judged])
+
+    def _along(self, stale: Ints, changed: Bools) -> Ints:
+        """
+        Nodes asked about, and some others that have changed.
+
+        A scheduler that looks at a part of the nodes for each pod asks about one changed node at a time, and comes to the
+        others a moment later.
+        """
+        if len(stale) >= ALONG:
+            return stale
+        others = np.flatnonzero(changed & (self._way <= Way.DOUBT))
+        return np.union1d(stale, others[:ALONG]) if len(others) > len(stale) else stale
 
     def _slots_named(self, names: Sequence[str], lines: str) -> Ints:
         """The slots of names; what filter let through is what prioritize is asked about, so lists are remembered."""

@@ -82,9 +82,9 @@ class Inventory:
         self._waiting: dict[str, Pod] = {}
         """Pods that are not bound, by uid: what bind asks for is named by uid alone."""
         self._answered: tuple[Answered, ...] = ()
-        self._lately: dict[str, tuple[Answered, ...]] = {}
+        self._lately: dict[str, dict[str, Answered]] = {}
         """
-        By node, what was bound there a moment ago, where bind does not tell: schedulers other than its own may not have
+        By scheduler and uid, what was bound a moment ago, and where, if bind does not tell: other schedulers may not have
         heard of it.
         """
         self._refused: set[str] = set()
@@ -159,7 +159,10 @@ class Inventory:
         for place, judgement in judgements.items():
             fits[place] = judgement.fits
         rivals = [other for other in others if other.scheduler != scheduler]
-        visited = {name for name, came in list(self._lately.items()) if any(one.scheduler != scheduler for one in came)}
+        lately = [
+            one for other, came in list(self._lately.items()) if other != scheduler for one in list(came.values())
+        ]
+        visited = frozenset().union(*(one.nodes for one in lately))
         for place in np.flatnonzero(fits).tolist() if rivals or visited else ():
             refused = self._beside(names[place], pod, others, rivals, visited)
             if refused is not None:
@@ -337,8 +340,11 @@ class Inventory:
         """Lets time pass: what was only assumed or possible is given up, silent exporters are noticed."""
         with self._lock:
             self._answered = tuple(one for one in self._answered if one.until > now)
-            for name, came in list(self._lately.items()):
-                self._linger(name, (one for one in came if one.until > now))
+            lately = (
+                (scheduler, {uid: one for uid, one in came.items() if one.until > now})
+                for scheduler, came in self._lately.items()
+            )
+            self._lately = {scheduler: came for scheduler, came in lately if came}
             since = now - self.rules.stale_seconds
             silence = {name for name, node in self._nodes.items() if (node.heard < since) != node.stale}
             for name in self._aging | silence:
@@ -397,20 +403,11 @@ class Inventory:
     def _bound(self, seen: ObservedPod, now: float) -> None:
         """Takes note that a pod is not on its way any more, but where it was let through to."""
         uid = seen.pod.uid
-        came = [one for one in self._answered if one.pod.uid == uid]
-        if came:
-            until = now + LATELY_SECONDS
-            bound = (replace(one, nodes=frozenset({seen.node}), until=until) for one in came)
-            self._linger(seen.node, (*self._lately.get(seen.node, ()), *bound))
+        came = next((one for one in self._answered if one.pod.uid == uid), None)
+        if came is not None:
+            bound = replace(came, nodes=frozenset({seen.node}), until=now + LATELY_SECONDS)
+            self._lately.setdefault(came.scheduler, {})[uid] = bound
             self._answered = tuple(one for one in self._answered if one.pod.uid != uid)
-
-    def _linger(self, name: str, came: Iterable[Answered]) -> None:
-        """Remembers who was bound to a node a moment ago."""
-        kept = tuple(came)
-        if kept:
-            self._lately[name] = kept
-        else:
-            self._lately.pop(name, None)
 
     def _depart(self, uid: str, now: float) -> None:
         self._waiting.pop(uid, None)
@@ -418,5 +415,6 @@ class Inventory:
         self._answered = tuple(one for one in self._answered if one.pod.uid != uid)
         name = self._where.pop(uid, None)
         if name is not None:
-            self._linger(name, (one for one in self._lately.get(name, ()) if one.pod.uid != uid))
+            for came in self._lately.values():
+                came.pop(uid, None)
             self._change(name, lambda node: news.departed(node, uid, now))

@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from extender.cpuset import LARGEST_MEMBER
 from extender.model.configuration import Scope, TopologyPolicy
@@ -136,9 +137,15 @@ def _heartbeat(annotations: object, where: str) -> int | None:
     if text is None:
         return None
     try:
-        return int(datetime.strptime(str(text), _TIME).replace(tzinfo=UTC).timestamp())
+        return _seconds(str(text))
     except ValueError as error:
         raise WireError(f"{where} annotation {HEARTBEAT}", text, "a time such as 2026-01-31T12:00:00Z") from error
+
+
+@lru_cache(maxsize=64)
+def _seconds(time: str) -> int:
+    """Seconds since 1970; in one second many nodes report."""
+    return int(datetime.strptime(time, _TIME).replace(tzinfo=UTC).timestamp())
 
 
 def _zones(value: object, where: str) -> tuple[ZoneQuantities, ...]:

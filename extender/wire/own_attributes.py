@@ -39,7 +39,8 @@ FORMAT, MACHINE, KUBELET = f"{PREFIX}format", f"{PREFIX}machine", f"{PREFIX}kube
 STATE, PODS, REPORT = f"{PREFIX}state", f"{PREFIX}pods", f"{PREFIX}report"
 
 _FORMAT = "1"
-_DIFFERENT_TEXTS = 4096
+_DIFFERENT_TEXTS = 2**15
+"""Machines and kubelets that are remembered by their text, at most: of all nodes, also where none is like another."""
 _DEFAULTS = configuration_to_json(KubeletConfiguration())
 _MINOR = re.compile(r"v?(\d{1,3}\.\d{1,3})(\.|$|-|\+)", re.ASCII)
 

@@ -17,7 +17,7 @@ from agreement import by_law
 from builders import configuration, database, machine, pod
 
 from extender.columns.answers import Answers
-from extender.columns.fleet import FEW, Entry, Fleet, Way
+from extender.columns.fleet import ALONG, FEW, Entry, Fleet, Way
 from extender.columns.kernel import Fate
 from extender.columns.names import UNHEARD
 from extender.columns.table import Ints
@@ -38,6 +38,16 @@ class World:
     def put(self, name: str, snapshot: Snapshot, way: Way = Way.LAW) -> None:
         self.entries[name] = Entry(way, snapshot, label=len(name), about=name)
         self.fleet.note(name)
+
+    def fill(self, *names: str, cpu: str = "4") -> None:
+        """Has one more pod admitted to each of some nodes."""
+        for name in names:
+            snapshot = self.entries[name].snapshot
+            assert snapshot is not None
+            self.put(
+                name,
+                Snapshot(snapshot.kubelet, admission.admit(snapshot.kubelet, snapshot.state, pod("q", cpu=cpu))[1]),
+            )
 
     def remove(self, name: str) -> None:
         del self.entries[name]
@@ -137,20 +147,10 @@ def test_a_known_question_asks_about_changes_only(monkeypatch: pytest.MonkeyPatc
     world, asked = world_of(100), database("p")
     names = list(world.entries)
     assert 0 == world.fleet.ask(asked, shape_of(asked), names).twins
-    judged: list[int] = []
-    real = Fleet._judge
-
-    def counting(fleet: Fleet, answers: Answers, one: Pod, slots: Ints, strategy: Strategy) -> None:
-        judged.append(len(slots))
-        real(fleet, answers, one, slots, strategy)
-
-    monkeypatch.setattr(Fleet, "_judge", counting)
+    judged = judged_by_columns(monkeypatch)
 
     def change(*changed: str) -> int:
-        for name in changed:
-            snapshot = world.entries[name].snapshot
-            assert snapshot is not None
-            world.put(name, Snapshot(snapshot.kubelet, admission.admit(snapshot.kubelet, snapshot.state, pod("q"))[1]))
+        world.fill(*changed)
         return world.fleet.ask(asked, shape_of(asked), names).twins
 
     assert FEW == change(*names[:FEW])
@@ -159,6 +159,45 @@ def test_a_known_question_asks_about_changes_only(monkeypatch: pytest.MonkeyPatc
     assert [FEW + 1] == judged
     assert 0 == change()
     assert [FEW + 1] == judged
+
+
+def judged_by_columns(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many nodes columns have judged, each time from now on."""
+    judged: list[int] = []
+    real = Fleet._judge
+
+    def counting(fleet: Fleet, answers: Answers, one: Pod, slots: Ints, strategy: Strategy) -> None:
+        judged.append(len(slots))
+        real(fleet, answers, one, slots, strategy)
+
+    monkeypatch.setattr(Fleet, "_judge", counting)
+    return judged
+
+
+def test_what_has_changed_elsewhere_is_judged_along(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A scheduler that asks about a part of the nodes at a time has each change judged by columns, with all others."""
+    world, asked = world_of(100), pod("p", cpu="16")
+    names = list(world.entries)
+    world.fleet.ask(asked, shape_of(asked), names)
+    judged = judged_by_columns(monkeypatch)
+    world.fill(*names[::10], cpu="16")
+    parts = [world.fleet.ask(asked, shape_of(asked), names[start : start + 10]) for start in range(0, 100, 10)]
+
+    assert [10] == judged
+    assert [0] * 10 == [part.twins for part in parts]
+    fates = np.concatenate([part.fate for part in parts]).tolist()
+    snapshots = [entry.snapshot for entry in world.entries.values()]
+    assert {Fate.ADMITTED, Fate.REFUSED} == set(fates)
+    assert fates == [Fate.ADMITTED if one and one.ask(asked).admit else Fate.REFUSED for one in snapshots]
+
+
+def test_only_some_are_judged_along(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new question about a part of a large fleet costs little more than that part."""
+    world, asked = world_of(2 * ALONG), pod("p")
+    judged = judged_by_columns(monkeypatch)
+    world.fleet.ask(asked, shape_of(asked), list(world.entries)[-10:])
+
+    assert [ALONG + 10] == judged
 
 
 def test_who_is_not_judged_by_law_is_left_to_the_inventory() -> None:
