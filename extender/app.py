@@ -33,7 +33,7 @@ def create_app(settings: Settings, world: World) -> Flask:
     """Returns the app; nothing is started."""
     app = Flask("extender")
     app.config["MAX_CONTENT_LENGTH"] = settings.listen.max_body_bytes
-    app.extensions["metrics"] = world.metrics
+    app.extensions["metrics"], app.extensions["precedence"] = world.metrics, world.precedence
     world.metrics.show_nodes(world.inventory.count_nodes)
     world.metrics.show_pods(world.inventory.count_pods)
 

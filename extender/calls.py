@@ -11,7 +11,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import InitVar, dataclass, field
 from functools import partial
 from itertools import islice
@@ -47,8 +46,6 @@ class Verb:
     fail: Callable[[str], Any]
     """The answer that says why there is none."""
     metrics: InitVar[Metrics]
-    first: bool = False
-    """Whether news waits for it."""
     results: Mapping[bool, Counter] = field(init=False)
     """Whether it went wrong, to how often it did."""
     latency: Histogram = field(init=False)
@@ -72,9 +69,7 @@ def calls(app: Application, settings: Settings, world: World) -> Application:
             return app(environ, start_response)
         if environ["REQUEST_METHOD"] != "POST":
             return turned_away(start_response, "405 METHOD NOT ALLOWED", b"verbs are posted\n", ("Allow", "POST"))
-        claim: AbstractContextManager[None] = world.precedence.claimed() if verb.first else nullcontext()
-        with claim:
-            body = _answer(world, verb, environ, most)
+        body = _answer(world, verb, environ, most)
         start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
         return [body]
 
@@ -83,9 +78,9 @@ def calls(app: Application, settings: Settings, world: World) -> Application:
 
 def _verbs(scoring: Scoring, metrics: Metrics) -> Iterable[Verb]:
     read = Reader()
-    yield Verb("filter", partial(_filter, scoring, read), scheduler.filter_error, metrics, first=True)
+    yield Verb("filter", partial(_filter, scoring, read), scheduler.filter_error, metrics)
     # A bare array has no place for an error; the scheduler takes an empty one as "no preference".
-    yield Verb("prioritize", partial(_prioritize, scoring, read), lambda _: [], metrics, first=True)
+    yield Verb("prioritize", partial(_prioritize, scoring, read), lambda _: [], metrics)
     # Neither has this answer a place for an error; without nodes nobody is evicted, and the pod is tried again.
     yield Verb("preempt", _preempt, lambda _: preemption.preemption_result({}), metrics)
     yield Verb("bind", _bind, scheduler.binding_result, metrics)

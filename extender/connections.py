@@ -33,7 +33,8 @@ from gunicorn.workers.gthread import _DEFER, TConn, ThreadWorker  # type: ignore
 
 from extender.certificates import Certificates
 from extender.doors import Subject, doors
-from extender.entrance import STOPPING, VERBS
+from extender.entrance import FIRST, STOPPING, VERBS
+from extender.process import Precedence
 from extender.settings import load
 
 log = logging.getLogger(__name__)
@@ -121,6 +122,10 @@ class Connection(TConn):  # type: ignore[misc] # gunicorn has no types
     """Called once it is closed."""
     ear: select.poll | None = None
     """Hears whether there is more to read."""
+    hurried: bool = False
+    """Whether its last request was one that news waits for."""
+    claims: bool = False
+    """Whether news is waiting for it."""
 
     def init(self) -> None:
         """
@@ -169,6 +174,7 @@ class Worker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
     """Gunicorn's worker, narrowed."""
 
     wsgi: Any
+    _precedence: Precedence
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -195,7 +201,7 @@ class Worker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
     def load_wsgi(self) -> None:
         """Loads the app and puts the limit on what is computed at a time around it."""
         super().load_wsgi()
-        metrics = self.wsgi.extensions["metrics"]
+        metrics, self._precedence = self.wsgi.extensions["metrics"], self.wsgi.extensions["precedence"]
         self._dropped = lambda why: metrics.dropped.labels(why).inc()
         if any(door.tls for door in self._doors.values()):
             self._certificates = Certificates(
@@ -258,9 +264,19 @@ class Worker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
     def handle(self, conn: Connection) -> object:
         """Serves the requests of a connection that come one after the other; runs in a thread."""
         while True:
-            stays = self._serve(conn)
+            self._hurry(conn, conn.hurried)  # what comes now is most likely alike: news waits also while it is read
+            try:
+                stays = self._serve(conn)
+            finally:
+                self._hurry(conn, False)
             if stays is not True or self._stopping or not conn.goes_on(LINGER_MILLISECONDS):
                 return stays
+
+    def _hurry(self, conn: Connection, hurried: bool) -> None:
+        """Has news wait for a connection, or not any more."""
+        if hurried is not conn.claims:
+            conn.claims = hurried
+            (self._precedence.claim if hurried else self._precedence.release)()
 
     def _serve(self, conn: Connection) -> object:
         """Serves one request."""
@@ -299,6 +315,8 @@ class Worker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
         Has a verb answered: with as much of gunicorn's environment as it reads, and in one piece, so that the scheduler
         wakes up once. Returns whether the connection stays.
         """
+        conn.hurried = req.path in FIRST
+        self._hurry(conn, conn.hurried)
         environ = {_variable(name): value for name, value in req.headers}
         environ |= {
             "REQUEST_METHOD": req.method,

@@ -19,6 +19,8 @@ Application = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
 VERBS = frozenset(f"/scheduler/{verb}" for verb in ("filter", "prioritize", "preempt", "bind"))
 """Paths of the scheduler's calls."""
+FIRST = frozenset({"/scheduler/filter", "/scheduler/prioritize"})
+"""Those that its next pod waits for: news makes way for them."""
 STOPPING = "extender.stopping"
 """In a request's environment: whether the process is about to end."""
 _ID = re.compile(r"[\w.:+/=-]{1,64}", re.ASCII)

@@ -37,6 +37,11 @@ preload_app = False
 """The watches' threads must start in the worker, after the fork."""
 worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - gunicorn makes and removes it
 """The worker's heartbeat is a change of a file: on a busy disk it would make all connections wait."""
+forwarded_allow_ips, secure_scheme_headers, forwarder_headers = "*", {}, ""  # type: ignore[var-annotated]
+"""
+Nobody may tell by headers that he is somebody else: everybody may use all of a list with nothing in it. Gunicorn would
+otherwise work out for each request whether its sender is on the list of those who may.
+"""
 control_socket_disable = True
 """It would be opened below the home directory, which may be read-only."""
 proc_name = "numa-extender"

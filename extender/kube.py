@@ -15,6 +15,7 @@ import random
 import select
 import ssl
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -45,6 +46,8 @@ CONNECT_SECONDS, READ_SECONDS = 5, 30
 CALL_SECONDS = urllib3.Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS)
 MOST_IDLE = 16
 """Connections for Bindings that are kept; as many as schedulers bind at a time."""
+TOKEN_SECONDS = 1.0
+"""For so long a token is used without asking whether there is a newer one."""
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.2, 15.0
 
 Object = dict[str, Any]
@@ -82,6 +85,8 @@ class Cluster:
         self._configuration = configuration
         self._pool = RESTClientObject(configuration).pool_manager
         self._lines = Lines(configuration) if _is_direct(configuration) else None
+        self._asked: tuple[float, dict[str, str]] = 0.0, {}
+        """Until when headers are good, and the headers."""
 
     def close(self) -> None:
         """Closes all connections that are not in use."""
@@ -179,10 +184,15 @@ class Cluster:
         return response
 
     def _headers(self) -> dict[str, str]:
-        """With the bearer token, renewed by the client where it has to be."""
-        token = self._configuration.auth_settings().get("BearerToken")
-        credentials = {"Authorization": token["value"]} if token and token["value"] else {}
-        return {"Accept": "application/json", "Content-Type": "application/json", **credentials}
+        """With the bearer token, renewed by the client where it has to be; asked for once a second."""
+        now = time.monotonic()
+        until, headers = self._asked
+        if until <= now:
+            token = self._configuration.auth_settings().get("BearerToken")
+            credentials = {"Authorization": token["value"]} if token and token["value"] else {}
+            headers = {"Accept": "application/json", "Content-Type": "application/json", **credentials}
+            self._asked = now + TOKEN_SECONDS, headers
+        return headers
 
 
 class Lines:

@@ -7,8 +7,7 @@ import logging
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
@@ -49,19 +48,18 @@ class Precedence:
         self._free.set()
         self._hurry = threading.local()
 
-    @contextmanager
-    def claimed(self) -> Iterator[None]:
-        """Marks that a verb is being answered."""
+    def claim(self) -> None:
+        """Marks that a verb is being answered, until ``release``."""
         with self._lock:
             self._under_way += 1
             self._free.clear()
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._under_way -= 1
-                if not self._under_way:
-                    self._free.set()
+
+    def release(self) -> None:
+        """Marks that one verb less is being answered."""
+        with self._lock:
+            self._under_way -= 1
+            if not self._under_way:
+                self._free.set()
 
     def give_way(self) -> None:
         """Waits until no verb is being answered, but never so long that the caller's news could pile up."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from extender.fleet import Shape
@@ -30,18 +31,22 @@ class Outlook:
         """
         self.ground, self.courses, self.unheard = ground, tuple(courses), unheard
         self._hazards: dict[Shape, Hazard | None] = {}
-        self._wider: dict[tuple[str, ...], Outlook] = {}
+        self._wider: dict[frozenset[tuple[Shape, int]], Outlook] = {}
 
     def with_possible(self, pods: Sequence[tuple[Pod, Shape]]) -> Outlook:
-        """Returns the outlook if these pods may be on their way as well."""
+        """
+        Returns the outlook if these pods may be on their way as well.
+
+        Pods of one shape are as good as each other: histories name arrivals by shape and rank.
+        """
         if not pods:
             return self
-        uids = tuple(pod.uid for pod, _ in pods)
-        bound(self._wider, MOST_WIDER)
-        wider = self._wider.get(uids)
+        kinds = frozenset(Counter(shape for _, shape in pods).items())
+        wider = self._wider.get(kinds)
         if wider is None:
+            bound(self._wider, MOST_WIDER)
             more = [on_its_way(pod, shape, starts=self._starts(pod)) for pod, shape in pods]
-            wider = self._wider[uids] = Outlook(self.ground, (*self.courses, *more), unheard=self.unheard)
+            wider = self._wider[kinds] = Outlook(self.ground, (*self.courses, *more), unheard=self.unheard)
         return wider
 
     def hazard(self, pod: Pod, shape: Shape) -> Hazard | None:
