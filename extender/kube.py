@@ -305,13 +305,14 @@ class Watch:
         reader: ObjectReader,
         metrics: Metrics,
         give_way: Callable[[], object] = lambda: None,
+        catch_up: Callable[[], object] = lambda: None,
     ) -> None:
-        """Prepares a watch; ``give_way`` is called before each event is taken in."""
+        """Prepares a watch; ``give_way`` is called before each event is taken in, ``catch_up`` afterwards."""
         self.synced = threading.Event()
         """Set once the first full list has been taken in."""
         self.resource = reader.resource
         self._cluster, self._path, self._reader, self._metrics = cluster, path, reader, metrics
-        self._give_way = give_way
+        self._give_way, self._catch_up = give_way, catch_up
         self._version = ""
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"watch-{reader.resource}", daemon=True)
@@ -368,6 +369,7 @@ class Watch:
             elif event["type"] in {"ADDED", "MODIFIED"}:
                 self._reader.put(event["object"])
             self._version = event["object"]["metadata"]["resourceVersion"]
+            self._catch_up()
             if self._stop.is_set():
                 return
 

@@ -110,9 +110,12 @@ def _from_files(settings: Settings, inventory: Inventory, metrics: Metrics) -> W
 
 def _from_cluster(settings: Settings, inventory: Inventory, metrics: Metrics) -> World:
     cluster = connect(settings.inventory.kubeconfig)
-    readers = NodeReader(inventory), ReportReader(inventory, metrics), PodReader(inventory, metrics)
     precedence = Precedence()
-    watches = [Watch(cluster, reader.path, reader, metrics, precedence.give_way) for reader in readers]
+    reports = ReportReader(inventory, metrics, give_way=precedence.give_way)
+    readers = NodeReader(inventory), reports, PodReader(inventory, metrics)
+    watches = [
+        Watch(cluster, reader.path, reader, metrics, precedence.give_way, inventory.catch_up) for reader in readers
+    ]
     for watch in watches:
         watch.start()
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import compress
 
 import numpy as np
 
@@ -87,9 +86,11 @@ def score_nodes(
     scores = inventory.scored(names, pod, shape_of(pod), strategy)
     if not len(scores):
         return {}
-    least = int(scores.min())
-    better = np.flatnonzero(np.bincount(scores))[1:].tolist()
-    return {score - least: list(compress(names, (scores == score).tolist())) for score in better}
+    places = np.argsort(scores, kind="stable").tolist()
+    numbers = np.bincount(scores)
+    least, *better = np.flatnonzero(numbers).tolist()
+    ends = np.cumsum(numbers).tolist()
+    return {score - least: [names[place] for place in places[ends[score - 1] : ends[score]]] for score in better}
 
 
 def refusals(inventory: Inventory, pod: Pod, survey: Survey) -> dict[str, str]:

@@ -53,6 +53,8 @@ class Answers:
     """0 to 10, or ``NO_SCORE`` where it is not worked out yet."""
     why: NDArray[np.int16]
     """Of a refusal, its place in ``reasons``."""
+    asked: str = ""
+    """Uid of the pod that was asked about last."""
     reasons: list[Why] = field(default_factory=list)
     places: dict[object, int] = field(default_factory=dict)
     """Key of a reason to its place."""

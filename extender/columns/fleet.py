@@ -286,7 +286,9 @@ class Fleet:
             judged, ruled = self._judged(slots)
             if ruled:
                 label = np.where(slots != UNHEARD, label, np.int16(0))
-            self._answer(answers, pod, shape, slots, judged, strategy)
+            answers.asked = pod.uid
+            self._renew(answers, pod, slots, judged, strategy)
+            self._decide(answers, pod, shape, slots, judged, strategy)
             fate = np.where(judged, answers.fate[slots], np.int8(Fate.UNDECIDED))
             admitted = fate == Fate.ADMITTED
             return Told(
@@ -305,13 +307,22 @@ class Fleet:
             )
 
     def scores(self, pod: Pod, shape: Shape, names: Sequence[str], strategy: Strategy = Strategy.PACK) -> Scores:
-        """Scores the placement of a pod on each node that would admit it, (N,) 0 to 10; 0 where there is none."""
+        """
+        Scores the placement of a pod on each node that would admit it, (N,) 0 to 10; 0 where there is none.
+
+        Nodes that this pod was let through to a moment ago are scored as they were then, for that is what the scheduler
+        chooses from; others as they are now.
+        """
         with self._lock:
-            self._refresh()
-            slots = self._slots_named(names, "\n".join(names))
+            lines = "\n".join(names)
             answers = self._remembered(shape, strategy)
+            slots = self._listed(names, lines) if answers.asked == pod.uid else None
+            if slots is None:
+                self._refresh()
+                slots = self._slots_named(names, lines)
+                self._renew(answers, pod, slots, self._judged(slots)[0], strategy)
             judged, _ = self._judged(slots)
-            self._answer(answers, pod, shape, slots, judged, strategy, scored=True)
+            self._decide(answers, pod, shape, slots, judged, strategy, scored=True)
             placed = judged & (answers.fate[slots] == Fate.ADMITTED)
             found: Scores = np.where(placed, answers.score[slots], np.int8(0))
             return found
@@ -322,7 +333,18 @@ class Fleet:
             return np.ones(len(slots), np.bool_), False
         return (slots != UNHEARD) & (self._way[slots] <= Way.DOUBT), True
 
-    def _answer(
+    def _renew(self, answers: Answers, pod: Pod, slots: Ints, judged: Bools, strategy: Strategy) -> None:
+        """Forgets what is known of nodes that have changed, and has columns judge them where they are not few."""
+        changed = self._changed > answers.seen  # all nodes together are quicker looked through than those asked about
+        if changed.any():
+            stale = slots[judged & changed[slots]]
+            if len(stale):
+                stale = self._along(stale, changed)
+                answers.renew(stale, self._changed[stale])
+            if len(stale) > FEW:
+                self._judge(answers, pod, stale, strategy)
+
+    def _decide(
         self,
         answers: Answers,
         pod: Pod,
@@ -333,16 +355,7 @@ class Fleet:
         *,
         scored: bool = False,
     ) -> None:
-        """Brings the answers of some nodes up to date; ``scored`` where the scores have to be known as well."""
-        self._twins = 0
-        changed = self._changed > answers.seen  # all nodes together are quicker looked through than those asked about
-        if changed.any():
-            stale = slots[judged & changed[slots]]
-            if len(stale):
-                stale = self._along(stale, changed)
-                answers.renew(stale, self._changed[stale])
-            if len(stale) > FEW:
-                self._judge(answers, pod, stale, strategy)
+        """Asks the twin for what is not known yet; ``scored`` where the scores have to be known as well."""
         fate = answers.fate[slots]
         undecided = judged & (fate == Fate.UNDECIDED)
         if scored:
@@ -367,11 +380,15 @@ class Fleet:
         return np.union1d(stale, others[:ALONG]) if len(others) > len(stale) else stale
 
     def _slots_named(self, names: Sequence[str], lines: str) -> Ints:
-        """The slots of names; what filter let through is what prioritize is asked about, so lists are remembered."""
+        listed = self._listed(names, lines)
+        return self._names.find(names, lines) if listed is None else listed
+
+    def _listed(self, names: Sequence[str], lines: str) -> Ints | None:
+        """The slots of names that were remembered together: what filter lets through is what prioritize asks about."""
         for known, slots in self._lists:
             if len(slots) == len(names) and known == lines:
                 return slots
-        return self._names.find(names, lines)
+        return None
 
     def remember(self, lines: str, slots: Ints, members: int) -> None:
         """Remembers a list of names that may be asked about soon, as of a membership of the fleet."""

@@ -31,10 +31,16 @@ class ReportReader:
         clock: Callable[[], float] = time.time,
         *,
         live: bool = True,
+        give_way: Callable[[], object] = lambda: None,
     ) -> None:
-        """Takes in reports that go on coming, or, not ``live``, ones from files, which have no heart to beat."""
+        """
+        Takes in reports that go on coming, or, not ``live``, ones from files, which have no heart to beat.
+
+        ``give_way`` is called between reading one and working out what follows from it.
+        """
         self._inventory, self._metrics = inventory, metrics
         self._monotonic, self._clock, self._live = monotonic, clock, live
+        self._give_way = give_way
 
     def replace(self, objects: Iterable[Object]) -> None:
         """Takes these as all reports."""
@@ -57,6 +63,7 @@ class ReportReader:
         if not self._live:
             report = dataclasses.replace(report, heartbeat=None)
         age = 0.0 if report.heartbeat is None else self._clock() - report.heartbeat
+        self._give_way()
         before, after = self._inventory.reported(report, self._monotonic(), age, owner)
         hindsight.placed(self._metrics, before, after)
 

@@ -351,6 +351,10 @@ class Inventory:
                 self._change(name, lambda node: news.aged(node, now, self.rules.stale_seconds))
         self._fleet.refresh()
 
+    def catch_up(self) -> None:
+        """Makes of news what the next question would otherwise have to make of it."""
+        self._fleet.refresh()
+
     def warm_up(self) -> None:
         """Works out once what the first question would have to wait for."""
         if not self._warm:

@@ -11,26 +11,24 @@ import http.client
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import count, cycle
+from itertools import count
 from pathlib import Path
 
 import orjson
 import yaml
 
+from bench.api_server import UPDATES
 from bench.figures import Figures, percentile
 from bench.nodes import NODES, NOW, PODS, Node, Object, changed, cluster, pod, question
 from bench.serving import TESTS, Client, extender, free_port, peak_bytes, resident_bytes, worker
 from bench.verbs import FILTER, PRIORITIZE
 from extender.wire.nrt import PATH as TOPOLOGIES
 
-BATCHES_A_SECOND = 50
 _numbers = count()
-_versions = count(2)
 
 
 def measure(size: int, pods: int, rate: int, rounds: int) -> Figures:
@@ -49,11 +47,12 @@ def measure(size: int, pods: int, rate: int, rounds: int) -> Figures:
                 resident, peak = resident_bytes(pid), peak_bytes(pid)
                 urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/nodes?limit=1").read()  # what-if has been told
                 calm = _answers(port, nodes, rounds)
-                with _updates(api, nodes, rate) as sent:
+                with _updates(api, nodes, rate) as ended:
                     began = time.monotonic()
                     busy = _answers(port, nodes, rounds)
-                    achieved = sent[0] / (time.monotonic() - began)
-                    taken = _taken_in(port) / sent[0]
+                    sent = ended()
+                    achieved = sent / (time.monotonic() - began)
+                    taken = _taken_in(port) / sent
                 after = resident_bytes(pid)
     rows: list[Object] = [
         {"what": f"seconds until ready, {size} nodes and {there} pods", "value": ready},
@@ -183,37 +182,19 @@ def _taken_in(port: int) -> float:
 
 
 @contextmanager
-def _updates(api: int, nodes: Sequence[Node], rate: int) -> Iterator[list[int]]:
-    """Sends updates from a thread of its own; yields a list of one number, how many there were so far."""
-    stop, sent = threading.Event(), [0]
-    heartbeat = NOW + 1
+def _updates(api: int, nodes: Sequence[Node], rate: int) -> Iterator[Callable[[], int]]:
+    """Has updates sent; yields what ends them and returns how many there were."""
     some = [one for one in nodes if one.pods][:: max(1, len(nodes) // 2000)]
-    there = [orjson.dumps(changed(one, heartbeat).topology) for one in some]
-    again = [orjson.dumps(one.topology) for one in some]
-    events = cycle([*there, *again])
+    items = [orjson.dumps(changed(one, NOW + 1).topology) for one in some]
+    items += [orjson.dumps(one.topology) for one in some]
 
-    def send() -> None:
+    def post(path: str, lines: Sequence[bytes]) -> int:
         connection = http.client.HTTPConnection("127.0.0.1", api)
-        began, batches = time.monotonic(), 0
-        while not stop.is_set():
-            lines = [
-                b'{"type":"MODIFIED","object":' + _versioned(next(events)) + b"}\n"
-                for _ in range(rate // BATCHES_A_SECOND)
-            ]
-            connection.request("POST", f"/events{TOPOLOGIES}", b"".join(lines))
-            connection.getresponse().read()
-            batches += 1
-            sent[0] += len(lines)
-            stop.wait(max(0.0, began + batches / BATCHES_A_SECOND - time.monotonic()))
+        connection.request("POST", f"{UPDATES}{path}", b"\n".join(lines))
+        return int(connection.getresponse().read())
 
-    thread = threading.Thread(target=send)
-    thread.start()
+    post(f"{TOPOLOGIES}?rate={rate}", items)
     try:
-        yield sent
+        yield lambda: post("", ())
     finally:
-        stop.set()
-        thread.join()
-
-
-def _versioned(item: bytes) -> bytes:
-    return item.replace(b'"metadata":{', b'"metadata":{"resourceVersion":"%d",' % next(_versions), 1)
+        post("", ())

@@ -161,6 +161,25 @@ def test_a_known_question_asks_about_changes_only(monkeypatch: pytest.MonkeyPatc
     assert [FEW + 1] == judged
 
 
+def test_scores_are_of_the_nodes_as_they_were_let_through() -> None:
+    """Who has just been let through is scored as the nodes were then; anybody else, and on other nodes, as they are."""
+    world, asked = world_of(3), pod("p", cpu="16")
+    names, shape = list(world.entries), shape_of(asked)
+
+    def scores(one: Pod, *places: int) -> list[int]:
+        return [int(score) for score in world.fleet.scores(one, shape, [names[place] for place in places])]
+
+    told = world.fleet.ask(asked, shape, names)
+    world.fleet.remember(told.lines, told.slots, told.members)
+    then = scores(asked, 0, 1, 2)
+    world.fill(names[0], cpu="16")
+
+    assert [then[0]] * 3 == then
+    assert then == scores(asked, 0, 1, 2)
+    assert [0, then[0]] == scores(asked, 0, 1)
+    assert [0, *then[1:]] == scores(pod("other", cpu="16"), 0, 1, 2)
+
+
 def judged_by_columns(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many nodes columns have judged, each time from now on."""
     judged: list[int] = []
