@@ -63,7 +63,7 @@ def test_settings_and_scheduler_agree(overlay: str) -> None:
     scheme, _, rest = section["urlPrefix"].partition("://")
 
     assert f":{door.port}/scheduler" in rest
-    assert (door.tls, door.tls) == (scheme == "https", section.get("enableHTTPS", False))
+    assert 2 * (bool(door.tls),) == (scheme == "https", section.get("enableHTTPS", False))
     assert (settings.rules.assume is Assume.BIND) is ("bindVerb" in section)
     assert section["nodeCacheCapable"] is True
     assert not door.tls or {"caFile", "certFile", "keyFile"} == set(section["tlsConfig"])
