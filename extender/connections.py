@@ -22,7 +22,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from functools import lru_cache, partial
 from typing import Any
 
@@ -180,10 +180,6 @@ class Worker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
         self._certificates: dict[str, Certificates] = {}
         """By the section of the settings that says who is let in: doors of the same one share them."""
         self._turns = threading.BoundedSemaphore(self._settings.listen.threads)
-        self._guard_turns = threading.BoundedSemaphore(self._settings.listen.threads)
-        """
-        Of their own: bind keeps its turn until the API server has taken the Binding, which it may first ask the guard about.
-        """
         self._large = threading.BoundedSemaphore(LARGE_AT_A_TIME)
         self._stopping = False
         self._dropped: Callable[[str], None] = lambda _why: None
@@ -372,7 +368,8 @@ class Worker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
     def _in_turn(self, app: Callable[..., Iterable[bytes]]) -> Callable[..., Iterable[bytes]]:
         def call(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
             environ[STOPPING] = self._stopping
-            with self._guard_turns if environ["PATH_INFO"] == GUARD else self._turns:
+            # bind keeps its turn until the API server has taken the Binding, about which that may first ask the guard.
+            with nullcontext() if environ["PATH_INFO"] == GUARD else self._turns:
                 return app(environ, start_response)
 
         return call

@@ -33,15 +33,18 @@ log = logging.getLogger(__name__)
 
 VERB = "guard"
 """Its name in logs and metrics."""
-PAUSE_SECONDS, LOOKS = 0.01, 25
-"""A pod of which its scheduler has heard before us is waited for, a quarter of a second at most."""
-MOST_WAITING = 4
-"""Questions that wait for a pod at the same time; others about unknown pods are answered at once."""
+PAUSE_SECONDS, LOOKS = 0.01, 100
+"""A pod of which its scheduler has heard before us is waited for, a second at most: a burst's news come that late."""
+MOST_WAITING = 32
+"""
+Questions that wait for a pod at the same time; others about unknown pods are answered at once. In a burst a handful do; and
+whoever asks about pods that do not exist cannot have all threads wait.
+"""
 
 
 def guard(app: Application, settings: Settings, world: World) -> Application:
     """Answers the API server's questions; everything else is the app's."""
-    asked = Guard(world, settings.listen.max_body_bytes)
+    asked = Guard(world, settings.listen.max_body_bytes, settings.listen.threads)
 
     def call(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         if environ["PATH_INFO"] != GUARD:
@@ -56,8 +59,10 @@ def guard(app: Application, settings: Settings, world: World) -> Application:
 class Guard:
     """What answers; safe for threads."""
 
-    def __init__(self, world: World, most: int) -> None:
+    def __init__(self, world: World, most: int, threads: int) -> None:
         self._world, self._most = world, most
+        self._turns = threading.BoundedSemaphore(threads)
+        """Its own, as bind keeps one of the verbs'; nobody keeps one of these while he waits."""
         self._waiting = threading.BoundedSemaphore(MOST_WAITING)
         self._results = {
             error: world.metrics.requests.labels(VERB, "error" if error else "ok") for error in (True, False)
@@ -114,19 +119,18 @@ class Guard:
         return review_result(review, error)
 
     def _judged(self, review: Review) -> Bound | None:
-        with self._world.precedence.claimed():
+        with self._turns, self._world.precedence.claimed():
             return verbs.guard(self._world.inventory, review.binding, self._world.clock(), dry=review.dry)
 
     def _judged_late(self, review: Review) -> Bound | None:
-        """Waits a little for a pod that is not known; news of it come in meanwhile."""
+        """Waits a little for a pod that is not known, and claims nothing meanwhile that its news would wait for."""
         if not self._waiting.acquire(blocking=False):
             return None
         try:
             for _ in range(LOOKS):
                 time.sleep(PAUSE_SECONDS)
-                bound = self._judged(review)
-                if bound is not None:
-                    return bound
+                if verbs.is_known(self._world.inventory, review.binding):
+                    return self._judged(review)
         finally:
             self._waiting.release()
         return None

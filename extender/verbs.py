@@ -241,14 +241,24 @@ def guard(inventory: Inventory, binding: Binding, now: float, *, dry: bool = Fal
     Returns:
         What becomes of it; None where the pod is not known.
     """
-    namespace, name, uid = binding.namespace, binding.name, binding.uid
-    pod = inventory.waiting(uid) if uid else inventory.waiting_named(namespace, name)
-    if not dry and inventory.counts(binding.node, uid if pod is None else pod.uid, now):
+    pod = _to_bind(inventory, binding)
+    if not dry and inventory.counts(binding.node, binding.uid if pod is None else pod.uid, now):
         return Bound()
     if pod is None:
         return None
     judgement = inventory.assume(binding.node, pod, shape_of(pod), now, dry=dry)
     return Bound("" if judgement.fits else reason(judgement), judgement)
+
+
+def is_known(inventory: Inventory, binding: Binding) -> bool:
+    """Whether guard has something to say of a Binding; looks without a lock."""
+    return _to_bind(inventory, binding) is not None or binding.uid in inventory.node(binding.node).held
+
+
+def _to_bind(inventory: Inventory, binding: Binding) -> Pod | None:
+    if binding.uid:
+        return inventory.waiting(binding.uid)
+    return inventory.waiting_named(binding.namespace, binding.name)
 
 
 def reason(judgement: Judgement) -> str:

@@ -145,6 +145,7 @@ def _check_guard(guard: Guard, run: Run, figures: list[str]) -> None:
     )
 
     assert 0 == guard.unanswered()
+    assert 0 == results["unknown"]
     assert results["allowed"] >= sum(fate.bound is not None for fate in run.record.all())
     assert 0 < results["denied"]
     assert {} == refused

@@ -111,7 +111,7 @@ def test_the_webhook_leads_to_the_guard() -> None:
     (rule,) = webhook["rules"]
     assert ({"pods/binding", "bindings"}, ["CREATE"]) == (set(rule["resources"]), rule["operations"])
     assert ("NoneOnDryRun", "Ignore") == (webhook["sideEffects"], webhook["failurePolicy"])
-    assert LOOKS * PAUSE_SECONDS * 4 < webhook["timeoutSeconds"]
+    assert LOOKS * PAUSE_SECONDS * 2 < webhook["timeoutSeconds"]
     (left_out,) = webhook["namespaceSelector"]["matchExpressions"]
     assert ("NotIn", ["kube-system", "numa-system"]) == (left_out["operator"], left_out["values"])
     (condition,) = webhook["matchConditions"]
