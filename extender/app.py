@@ -15,6 +15,7 @@ from flask import Flask, Response, request
 from extender.calls import calls
 from extender.doors import doors
 from extender.entrance import STOPPING, guarded, named
+from extender.guard import guard
 from extender.kube import KubeError
 from extender.process import World, start
 from extender.settings import Settings, load
@@ -55,6 +56,8 @@ def create_app(settings: Settings, world: World) -> Flask:
         background = app.extensions["what-if"] = Background(world.inventory.all_nodes, limits)
         app.register_blueprint(pages(background, limits, world.missing))
     inner = calls(app.wsgi_app, settings, world)
+    if settings.guard.port:
+        inner = guard(inner, settings, world)
     app.wsgi_app = named(guarded(inner, doors(settings)))  # type: ignore[assignment, method-assign]
     return app
 

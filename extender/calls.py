@@ -106,9 +106,7 @@ def _answer(world: World, verb: Verb, environ: dict[str, Any], most: int) -> byt
     error = ""
     try:
         missing = world.missing()
-        answer = (
-            verb.fail(error := f"{verbs.PREFIX}{missing}") if missing else verb.act(world, _question(environ, most))
-        )
+        answer = verb.fail(error := f"{verbs.PREFIX}{missing}") if missing else verb.act(world, question(environ, most))
     except (WireError, orjson.JSONDecodeError) as wrong:
         answer = verb.fail(error := f"{verbs.PREFIX}the request cannot be understood: {wrong}")
     except RequestEntityTooLarge:
@@ -125,7 +123,14 @@ def _answer(world: World, verb: Verb, environ: dict[str, Any], most: int) -> byt
     return answer if isinstance(answer, bytes) else orjson.dumps(answer)
 
 
-def _question(environ: dict[str, Any], most: int) -> object:
+def question(environ: dict[str, Any], most: int) -> object:
+    """
+    Reads a body.
+
+    Raises:
+        JSONDecodeError: it is no JSON.
+        RequestEntityTooLarge: it has more bytes than ``most``.
+    """
     return orjson.loads(get_input_stream(environ, max_content_length=most).read())
 
 
@@ -181,7 +186,7 @@ def _bind(world: World, question: object) -> object:
     result = "conflict" if conflict else "failed" if bound.error else "bound"
     world.metrics.bindings.labels(result).inc()
     if bound.judgement is not None and conflict:
-        _count_refusal(world.metrics, bound.judgement)
+        count_refusal(world.metrics, bound.judgement)
     level = logging.WARNING if bound.error else logging.INFO
     extra = {"pod": f"{binding.namespace}/{binding.name}", "uid": binding.uid, "node": binding.node, "why": bound.error}
     log.log(level, result, extra=extra)
@@ -197,5 +202,6 @@ def _count(metrics: Metrics, survey: Survey) -> None:
     metrics.twins.inc(survey.told.twins + len(survey.alone))
 
 
-def _count_refusal(metrics: Metrics, judgement: Judgement) -> None:
+def count_refusal(metrics: Metrics, judgement: Judgement) -> None:
+    """Counts the refusal of one node."""
     metrics.refusals.labels(*verbs.grounds(judgement)).inc()

@@ -27,34 +27,37 @@ Signs = tuple[tuple[int, int, int], ...]
 
 
 class Certificates:
-    """The files of one server; safe for threads."""
+    """The files of one door; safe for threads."""
 
     def __init__(
         self,
         tls: Tls,
         counted: Callable[[str], None] = lambda _result: None,
         clock: Callable[[], float] = time.monotonic,
+        section: str = "tls",
     ) -> None:
         """
         Reads the files.
 
         Args:
-            tls: names them.
+            tls: names them; without ``client_ca_file`` nobody is asked for a certificate.
             counted: is told "ok" or "failed" of each reading.
             clock: for the pause between two looks.
+            section: of the settings, where it says who is let in.
 
         Raises:
             SettingsError: if they cannot be used.
         """
+        self.section = section
         self._tls, self._counted, self._clock = tls, counted, clock
-        self._files = [Path(tls.certificate_file), Path(tls.key_file), Path(tls.client_ca_file)]
+        self._files = [Path(file) for file in (tls.certificate_file, tls.key_file, tls.client_ca_file) if file]
         self._lock = threading.Lock()
         self._signs = self._look()
         self._looked_at = clock()
         try:
             self._context = self._read()
         except (OSError, ssl.SSLError) as error:
-            raise SettingsError(f"tls: {_sentence(error, self._files)}") from None
+            raise SettingsError(f"{section}: {_sentence(error, self._files)}") from None
         counted("ok")
 
     @property
@@ -93,8 +96,9 @@ class Certificates:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.load_cert_chain(self._tls.certificate_file, self._tls.key_file)
-        context.load_verify_locations(self._tls.client_ca_file)
-        context.verify_mode = ssl.CERT_REQUIRED
+        if self._tls.client_ca_file:
+            context.load_verify_locations(self._tls.client_ca_file)
+            context.verify_mode = ssl.CERT_REQUIRED
         return context
 
 

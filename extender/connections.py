@@ -22,7 +22,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from functools import lru_cache, partial
 from typing import Any
 
@@ -33,7 +33,7 @@ from gunicorn.workers.gthread import _DEFER, TConn, ThreadWorker  # type: ignore
 
 from extender.certificates import Certificates
 from extender.doors import Subject, doors
-from extender.entrance import FIRST, STOPPING, VERBS
+from extender.entrance import FIRST, GUARD, STOPPING, VERBS
 from extender.process import Precedence
 from extender.settings import load
 
@@ -143,7 +143,8 @@ class Connection(TConn):  # type: ignore[misc] # gunicorn has no types
             self.sock.settimeout(self.seconds)
             self.sock.do_handshake()
             if self.certificates.is_stranger(self.sock.getpeercert()):
-                raise ssl.SSLError(1, "the client's certificate has none of the names in tls.clientNames")
+                setting = f"{self.certificates.section}.clientNames"
+                raise ssl.SSLError(1, f"the client's certificate has none of the names in {setting}")
         self.parser = http.get_parser(self.cfg, self.sock, self.client)
         self.parser.unreader = Punctual(self.sock, self.seconds)
         self.initialized = True
@@ -182,7 +183,8 @@ class Worker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
         self._remembered = Remembered(self.cfg)
         self._doors = {door.port: door for door in doors(self._settings)}
         self._guests = 0
-        self._certificates: Certificates | None = None
+        self._certificates: dict[str, Certificates] = {}
+        """By the section of the settings that says who is let in: doors of the same one share them."""
         self._turns = threading.BoundedSemaphore(self._settings.listen.threads)
         self._large = threading.BoundedSemaphore(LARGE_AT_A_TIME)
         self._stopping = False
@@ -203,10 +205,11 @@ class Worker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
         super().load_wsgi()
         metrics, self._precedence = self.wsgi.extensions["metrics"], self.wsgi.extensions["precedence"]
         self._dropped = lambda why: metrics.dropped.labels(why).inc()
-        if any(door.tls for door in self._doors.values()):
-            self._certificates = Certificates(
-                self._settings.tls, lambda result: metrics.certificates.labels(result).inc()
-            )
+        for door in self._doors.values():
+            if door.tls is not None and door.section not in self._certificates:
+                self._certificates[door.section] = Certificates(
+                    door.tls, lambda result: metrics.certificates.labels(result).inc(), section=door.section
+                )
         self.wsgi = self._in_turn(self.wsgi)
 
     def get_thread_pool(self) -> ThreadPoolExecutor:
@@ -235,8 +238,8 @@ class Worker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
         door = self._doors[here[1]]
         made = Connection(self._remembered, sock, address, here)
         made.seconds = self._settings.listen.request_seconds
-        made.certificates = self._certificates if door.tls else None
-        if Subject.VERBS not in door.subjects:
+        made.certificates = self._certificates[door.section] if door.tls else None
+        if Subject.VERBS not in door.subjects:  # the guard too: who asks there need not show a certificate
             if self._guests >= self._settings.listen.connections // 2:
                 self._drop(made, "crowd", "more than half of all connections are not the scheduler's")
                 made.close()
@@ -306,14 +309,14 @@ class Worker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
             self._drop(conn, "slow", "the request did not arrive in time")
             raise
         conn.sock.settimeout(conn.seconds)
-        if req.path in VERBS and req.method == "POST":
+        if req.method == "POST" and (req.path in VERBS or req.path == GUARD):
             return self._answer(req, conn)
         return super().handle_request(req, conn)
 
     def _answer(self, req: Any, conn: Connection) -> bool:
         """
-        Has a verb answered: with as much of gunicorn's environment as it reads, and in one piece, so that the scheduler
-        wakes up once. Returns whether the connection stays.
+        Has a verb or the guard answered: with as much of gunicorn's environment as it reads, and in one piece, so that
+        the caller wakes up once. Returns whether the connection stays.
         """
         conn.hurried = req.path in FIRST
         self._hurry(conn, conn.hurried)
@@ -383,7 +386,8 @@ class Worker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
     def _in_turn(self, app: Callable[..., Iterable[bytes]]) -> Callable[..., Iterable[bytes]]:
         def call(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
             environ[STOPPING] = self._stopping
-            with self._turns:
+            # bind keeps its turn until the API server has taken the Binding, about which that may first ask the guard.
+            with nullcontext() if environ["PATH_INFO"] == GUARD else self._turns:
                 return app(environ, start_response)
 
         return call

@@ -1,18 +1,18 @@
 """
 Where the extender listens, and what is answered at each of these doors.
 
-Everything is behind one door unless the settings give what-if or health a port of their own. The scheduler's verbs
-and what-if leave the machine in TLS only, unless somebody asks for plain HTTP in so many words.
+Everything but the guard is behind one door unless the settings give what-if or health a port of their own. The
+scheduler's verbs and what-if leave the machine in TLS only, unless somebody asks for plain HTTP in so many words.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from extender.settings import Settings
+from extender.settings import Settings, Tls
 from extender.settings_file import SettingsError
 
 POD_IP = "POD_IP"
@@ -29,6 +29,8 @@ class Subject(StrEnum):
     """/healthz, /readyz and /metrics."""
     WHAT_IF = "what-if"
     """The page and /api/v1."""
+    GUARD = "guard"
+    """/guard, at a door of its own only: the API server has other certificates than schedulers, or none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +39,11 @@ class Door:
 
     address: str
     port: int
-    tls: bool
+    tls: Tls | None
+    """The certificate shown here, and those that are asked for; None is plain HTTP."""
     subjects: frozenset[Subject]
+    section: str = "tls"
+    """Of the settings: where it says who is let in."""
 
     @property
     def bind(self) -> str:
@@ -53,15 +58,18 @@ def doors(settings: Settings) -> tuple[Door, ...]:
     Raises:
         SettingsError: if one of them would carry to other machines, unprotected, what should not be.
     """
-    listen, health, what_if = settings.listen, settings.health, settings.what_if
-    has_tls = bool(settings.tls.certificate_file)
+    listen, health, what_if, guard = settings.listen, settings.health, settings.what_if, settings.guard
+    tls = settings.tls if settings.tls.certificate_file else None
     apart = {subject for subject, port in ((Subject.HEALTH, health.port), (Subject.WHAT_IF, what_if.port)) if port}
-    made = [Door(_host(listen.address), listen.port, has_tls, frozenset(Subject) - apart)]
+    made = [Door(_host(listen.address), listen.port, tls, frozenset(Subject) - apart - {Subject.GUARD})]
     if health.port:
-        made.append(Door(_host(health.address), health.port, False, frozenset({Subject.HEALTH})))
+        made.append(Door(_host(health.address), health.port, None, frozenset({Subject.HEALTH})))
     if what_if.enabled and what_if.port:
         host = _host(what_if.address)
-        made.append(Door(host, what_if.port, has_tls and not _is_loopback(host), frozenset({Subject.WHAT_IF})))
+        made.append(Door(host, what_if.port, None if _is_loopback(host) else tls, frozenset({Subject.WHAT_IF})))
+    if guard.port:
+        known = replace(settings.tls, client_ca_file=guard.client_ca_file, client_names=guard.client_names)
+        made.append(Door(_host(guard.address), guard.port, known, frozenset({Subject.GUARD}), "guard"))
     _check(made, settings)
     return tuple(made)
 
@@ -70,7 +78,9 @@ def _check(made: list[Door], settings: Settings) -> None:
     ports = [door.port for door in made]
     twice = next((port for port in ports if ports.count(port) > 1), None)
     if twice is not None:
-        raise SettingsError(f"listen.port, health.port and whatIf.port must differ, not be {twice} twice (0 shares)")
+        raise SettingsError(
+            f"listen.port, guard.port, health.port and whatIf.port must differ, not be {twice} twice (0 shares, or is off)"
+        )
     for door in made:
         key = "listen" if Subject.VERBS in door.subjects else "whatIf"
         bare = not door.tls and not _is_loopback(door.address) and not door.subjects <= {Subject.HEALTH}

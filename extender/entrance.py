@@ -21,10 +21,14 @@ VERBS = frozenset(f"/scheduler/{verb}" for verb in ("filter", "prioritize", "pre
 """Paths of the scheduler's calls."""
 FIRST = frozenset({"/scheduler/filter", "/scheduler/prioritize"})
 """Those that its next pod waits for: news makes way for them."""
+GUARD = "/guard"
+"""Path of the API server's."""
 STOPPING = "extender.stopping"
 """In a request's environment: whether the process is about to end."""
 _ID = re.compile(r"[\w.:+/=-]{1,64}", re.ASCII)
 _HEALTH = frozenset({"/healthz", "/readyz", "/metrics"})
+_PROGRAMS = frozenset({Subject.VERBS, Subject.GUARD})
+"""What programs ask about, and change something by it."""
 
 
 def named(app: Application) -> Application:
@@ -52,17 +56,16 @@ def guarded(app: Application, doors: Sequence[Door]) -> Application:
     """
     Answers at each door only what belongs there; 404 tells nothing of what is behind another one.
 
-    Nor are verbs answered to browsers: a page of anybody's could have one post to whatever its user has forwarded to
-    a port of his own machine.
+    Nor are verbs and guard answered to browsers: a page of anybody's could have one post to whatever its user has
+    forwarded to a port of his own machine.
     """
-    everywhere = len(doors) == 1
     allowed = {str(door.port): door.subjects for door in doors}
 
     def call(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         subject = subject_of(environ["PATH_INFO"])
-        if subject is Subject.VERBS and ("HTTP_ORIGIN" in environ or "HTTP_SEC_FETCH_SITE" in environ):
+        if subject in _PROGRAMS and ("HTTP_ORIGIN" in environ or "HTTP_SEC_FETCH_SITE" in environ):
             return turned_away(start_response, "403 FORBIDDEN", b"verbs are for schedulers\n")
-        if everywhere or subject in allowed.get(environ["SERVER_PORT"], doors[0].subjects):
+        if subject in allowed.get(environ["SERVER_PORT"], doors[0].subjects):
             return app(environ, start_response)
         return turned_away(start_response, "404 NOT FOUND", b"there is nothing here\n")
 
@@ -79,4 +82,6 @@ def subject_of(path: str) -> Subject:
     """Returns what a path is about."""
     if path.startswith("/scheduler/"):
         return Subject.VERBS
+    if path == GUARD:
+        return Subject.GUARD
     return Subject.HEALTH if path in _HEALTH else Subject.WHAT_IF

@@ -40,7 +40,7 @@ class Metrics:
         )
         self.refusals = self._counter(
             "refusals",
-            "Nodes that filter or bind refused, by the kubelet's reason, our cause and the scarce resource.",
+            "Nodes that filter, bind or guard refused, by the kubelet's reason, our cause and the scarce resource.",
             "reason",
             "cause",
             "resource",
@@ -51,6 +51,11 @@ class Metrics:
         )
         self.bindings = self._counter(
             "bindings", "Pods that bind was asked to bind, by result (bound, conflict, failed).", "result"
+        )
+        self.guarded = self._counter(
+            "guarded_bindings",
+            "Bindings that the API server asked about, by result (allowed, denied, unknown, dry-run).",
+            "result",
         )
         self.placements = self._counter(
             "placements",

@@ -69,6 +69,20 @@ class Tls:
 
 
 @dataclass(frozen=True, slots=True)
+class Guard:
+    """The API server's questions about Bindings, whoever posts them: a validating webhook on ``pods/binding``."""
+
+    address: str = ""
+    """Address to listen on; empty is that of the environment's POD_IP, else loopback."""
+    port: int = bounded(0, 0, 65_535)
+    """TCP port, with the certificate of section tls; 0: there is no guard."""
+    client_ca_file: str = ""
+    """The authorities, in PEM, that must have signed the API server's certificate; empty lets in who has none."""
+    client_names: str = ""
+    """Common names or DNS names, with commas between them, of which a caller must have one; empty lets in all."""
+
+
+@dataclass(frozen=True, slots=True)
 class Health:
     """/healthz, /readyz and /metrics, where they have a door of their own: plain HTTP."""
 
@@ -131,6 +145,7 @@ class Settings:
 
     listen: Listen = field(default_factory=Listen)
     tls: Tls = field(default_factory=Tls)
+    guard: Guard = field(default_factory=Guard)
     health: Health = field(default_factory=Health)
     inventory: Inventory = field(default_factory=Inventory)
     rules: Rules = field(default_factory=Rules)
@@ -143,6 +158,12 @@ class Settings:
         files = self.tls.certificate_file, self.tls.key_file, self.tls.client_ca_file
         if any(files) and not all(files):
             raise SettingsError("tls must name all of certificateFile, keyFile and clientCaFile, or none of them")
+        if self.guard.port and not self.tls.certificate_file:
+            raise SettingsError("guard.port takes a certificate (section tls): API servers ask by HTTPS only")
+        if self.guard.client_names and not self.guard.client_ca_file:
+            raise SettingsError(
+                "guard.clientNames takes guard.clientCaFile: whose certificates are to have these names"
+            )
 
 
 def load(path: str | Path | None = None) -> Settings:

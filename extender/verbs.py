@@ -1,5 +1,5 @@
 """
-The scheduler's verbs as functions of the inventory: filter, prioritize, preempt, bind.
+The scheduler's verbs as functions of the inventory: filter, prioritize, preempt, bind; and guard, which the API server asks.
 
 Each is asked of many nodes and answers from what is known at this moment; none waits for the API server except bind,
 whose business that is. filter is asked again and again, also for pods that are never bound: it changes nothing that
@@ -223,6 +223,41 @@ def bind(inventory: Inventory, binding: Binding, post: Callable[[Binding], str],
     if error:
         inventory.forget(binding.node, pod.uid)
     return Bound(error and f"{PREFIX}{error}", judgement)
+
+
+def guard(inventory: Inventory, binding: Binding, now: float, *, dry: bool = False) -> Bound | None:
+    """
+    Judges a Binding that somebody posts, and counts the pod as being there in the same step, as bind does.
+
+    What counts there already, as bind is just posting it or as it is tried again, is let through at once.
+
+    Args:
+        inventory: what is known.
+        binding: which pod, by uid or, where that is empty, by name; and where.
+        now: our own clock.
+        dry: whether nothing is going to come of it, so that nothing may be counted.
+
+    Returns:
+        What becomes of it; None where the pod is not known.
+    """
+    pod = _to_bind(inventory, binding)
+    if not dry and inventory.counts(binding.node, binding.uid if pod is None else pod.uid, now):
+        return Bound()
+    if pod is None:
+        return None
+    judgement = inventory.assume(binding.node, pod, shape_of(pod), now, dry=dry)
+    return Bound("" if judgement.fits else reason(judgement), judgement)
+
+
+def is_known(inventory: Inventory, binding: Binding) -> bool:
+    """Whether guard has something to say of a Binding; looks without a lock."""
+    return _to_bind(inventory, binding) is not None or binding.uid in inventory.node(binding.node).held
+
+
+def _to_bind(inventory: Inventory, binding: Binding) -> Pod | None:
+    if binding.uid:
+        return inventory.waiting(binding.uid)
+    return inventory.waiting_named(binding.namespace, binding.name)
 
 
 def reason(judgement: Judgement) -> str:

@@ -7,7 +7,7 @@ import queue
 import ssl
 import threading
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -41,6 +41,8 @@ class FakeApiServer:
         """Path, body and Authorization header of every POST."""
         self.refuse: list[tuple[int, str]] = []
         """Status and message with which the next requests are refused."""
+        self.asked: Callable[[str, Object], None] = lambda _path, _body: None
+        """Called with the path and body of each POST before it is answered."""
         self.hang_up = False
         """Whether a connection ends after an answer, without a word."""
         self.connections = 0
@@ -80,6 +82,7 @@ def serving(tls: ssl.SSLContext | None = None) -> Iterator[FakeApiServer]:
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             state.bindings.append((self.path, body, self.headers.get("Authorization", "")))
+            state.asked(self.path, body)
             if state.refuse:
                 self._status(*state.refuse.pop(0))
             else:

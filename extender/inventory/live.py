@@ -113,6 +113,13 @@ class Inventory:
         """Returns a pod that is not bound yet."""
         return self._waiting.get(uid)
 
+    def waiting_named(self, namespace: str, name: str) -> Pod | None:
+        """Returns a pod that is not bound yet, and the later one of two: not every Binding tells a uid."""
+        named = (
+            pod for pod in reversed(list(self._waiting.values())) if (pod.namespace, pod.name) == (namespace, name)
+        )
+        return next(named, None)
+
     def judge(self, name: str, pod: Pod, shape: Shape) -> Judgement:
         """Judges a pod on a node; pods that may be on their way there count, the pod itself does not."""
         # First what may be on its way, then the node: a pod that is seen bound meanwhile is found in one of both.
@@ -312,21 +319,32 @@ class Inventory:
                 mine = Answered(pod, shape, frozenset(let_through), now + self.rules.answered_seconds, scheduler)
                 self._answered = (*others, mine) if mine.nodes else others
 
-    def assume(self, name: str, pod: Pod, shape: Shape, now: float) -> Judgement:
+    def assume(self, name: str, pod: Pod, shape: Shape, now: float, *, dry: bool = False) -> Judgement:
         """
         Judges a pod on a node once more and, if it fits, counts it as being there from now on: in one step.
 
         Here the node as a whole is looked at too: another scheduler may have bound a pod there since this one looked.
+        In a ``dry`` run nothing is counted.
         """
         with self._lock:
             judgement = judge(self.node(name), pod, shape, self.rules)
             lacks = self._whole_of(name).lacks(pod) if judgement.fits else None
             if lacks is not None:
                 judgement = replace(judgement, fits=False, overfull=lacks)
-            if judgement.fits:
+            if judgement.fits and not dry:
                 self._change(name, lambda node: news.assumed(node, pod, shape, now + self.rules.assumed_seconds))
                 self._where[pod.uid] = name
         return judgement
+
+    def counts(self, name: str, uid: str, now: float) -> bool:
+        """Whether a pod counts as being on a node already; where that is about to be given up it counts for longer."""
+        with self._lock:
+            held = self.node(name).held.get(uid)
+            if held is None or held.over is not None:
+                return False
+            if held.until is not None and held.until - now < self.rules.assumed_seconds / 2:
+                self._change(name, lambda node: news.renewed(node, uid, now + self.rules.assumed_seconds))
+            return True
 
     def forget(self, name: str, uid: str) -> None:
         """Takes an assumed binding back, unless the API server has shown it by now."""

@@ -133,6 +133,11 @@ def assumed(node: Node, pod: Pod, shape: Shape, until: float) -> Node:
     return _settled(replace(node, held={**node.held, pod.uid: held}))
 
 
+def renewed(node: Node, uid: str, until: float) -> Node:
+    """Counts an assumed pod for longer."""
+    return replace(node, held={**node.held, uid: replace(node.held[uid], until=until)})
+
+
 def forgotten(node: Node, uid: str) -> Node:
     """Takes an assumed pod back."""
     return _settled(replace(node, held={other: held for other, held in node.held.items() if other != uid}))

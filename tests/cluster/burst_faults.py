@@ -156,6 +156,7 @@ FAULTS: dict[str, Callable[[Scene], Fault]] = {
     "kubelets restarted": KubeletsRestarted,
     "second scheduler": Nothing,
     "foreign pods": Nothing,
+    "foreign pods, guarded": Nothing,
 }
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -82,7 +82,9 @@ class Observer:
 
     EVERY_SECONDS = 1.0
 
-    def __init__(self, kubeconfig: Path) -> None:
+    def __init__(self, kubeconfig: Path, minds: Callable[[str], bool] = lambda _uid: True) -> None:
+        """Prepares it; ``minds`` says of a pod's uid whether anybody knew where to put it."""
+        self._minds = minds
         self.inventory, metrics = Inventory(), Metrics()
         cluster = connect(str(kubeconfig))
         readers: list[Any] = [
@@ -119,7 +121,8 @@ class Observer:
 
     def _run(self) -> None:
         while not self._stop.wait(self.EVERY_SECONDS):
-            now, waiting = time.monotonic(), dict(self.inventory._waiting)
+            now = time.monotonic()
+            waiting = {uid: pod for uid, pod in dict(self.inventory._waiting).items() if self._minds(uid)}
             nodes = self.inventory.all_nodes()
             verdicts: dict[object, bool] = {}
             for uid, pod in waiting.items():

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from burst_pods import KIND
 from lab.api import Object
-from lab.pods import is_unschedulable, phase
+from lab.pods import is_denied, is_unschedulable, phase
 
 CROSSING_SECONDS = 0.5
 """For so long a binding may be under way to those who watch."""
@@ -32,6 +32,8 @@ class Fate:
     """Its kubelet has shown that it had taken it on."""
     ran: bool = False
     unschedulable: bool = False
+    denied: bool = False
+    """The guard has denied its last Binding."""
     refused: str = ""
     """The kubelet's reason."""
     refused_at: float = 0.0
@@ -43,6 +45,11 @@ class Fate:
     def waits(self) -> bool:
         """Whether it has no node yet."""
         return not self.node and not self.gone
+
+    @property
+    def waits_with_a_word(self) -> bool:
+        """Whether its scheduler has said why it waits."""
+        return self.unschedulable or self.denied
 
 
 class Record:
@@ -67,7 +74,7 @@ class Record:
                     item["metadata"].get("annotations", {}).get(KIND, ""),
                 )
                 self.changed = now
-            before = (fate.node, fate.refused, fate.unschedulable, fate.gone, fate.ran)
+            before = (fate.node, fate.refused, fate.waits_with_a_word, fate.gone, fate.ran)
             if fate.bound is None and item["spec"].get("nodeName"):
                 fate.bound, fate.node = now, item["spec"]["nodeName"]
             status = item.get("status", {})
@@ -75,9 +82,9 @@ class Record:
                 fate.refused, fate.refused_at, fate.refused_again = status["reason"], now, fate.admitted
             fate.admitted = fate.admitted or "startTime" in status
             fate.ran = fate.ran or phase(item) == "Running"
-            fate.unschedulable = is_unschedulable(item)
+            fate.unschedulable, fate.denied = is_unschedulable(item), is_denied(item)
             fate.gone = kind == "DELETED"
-            if before != (fate.node, fate.refused, fate.unschedulable, fate.gone, fate.ran):
+            if before != (fate.node, fate.refused, fate.waits_with_a_word, fate.gone, fate.ran):
                 self.changed = now
 
     def all(self) -> list[Fate]:
@@ -134,7 +141,7 @@ class Record:
         end = time.monotonic() + limit
         while time.monotonic() < end:
             quiet = time.monotonic() - self.changed > seconds
-            if quiet and all(fate.unschedulable for fate in self.all() if fate.waits):
+            if quiet and all(fate.waits_with_a_word for fate in self.all() if fate.waits):
                 return True
             time.sleep(0.2)
         return False

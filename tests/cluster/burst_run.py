@@ -90,7 +90,7 @@ class Run:
     def settle(self, limit: float) -> None:
         """Waits until nothing happens any more."""
         if not self.record.wait_quiet(QUIET_SECONDS, limit):
-            waiting = [fate.name for fate in self.record.all() if fate.waits and not fate.unschedulable]
+            waiting = [fate.name for fate in self.record.all() if fate.waits and not fate.waits_with_a_word]
             raise LabError(f"After {limit:g} s pods still come and go, or wait without a word: {waiting}.")
 
     def churn(self, seconds: float) -> None:

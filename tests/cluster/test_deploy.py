@@ -6,6 +6,7 @@ Two machines of four zones hold two pods each of 6 CPUs in a zone; the sum of a 
 """
 
 import base64
+import itertools
 import os
 import re
 import subprocess
@@ -168,9 +169,15 @@ def wait_known(of: Pod) -> None:
     )
 
 
+COMPONENTS = ("", "monitoring", "own-node-only", "kubelet-before-1.33")
+
+
 @pytest.mark.usefixtures("installed")
-@pytest.mark.parametrize("overlay", [SECONDARY, EXISTING, SERVICE], ids=lambda path: path.name)
-@pytest.mark.parametrize("component", ["", "monitoring", "own-node-only", "kubelet-before-1.33"])
+@pytest.mark.parametrize(
+    ("overlay", "component"),
+    [*itertools.product((SECONDARY, EXISTING, SERVICE), COMPONENTS), (SERVICE, "guard")],
+    ids=lambda value: value.name if isinstance(value, Path) else value,
+)
 def test_every_overlay_passes_a_server_side_dry_run(
     kubectl: Kubectl, overlay: Path, component: str, tmp_path: Path
 ) -> None:
@@ -182,6 +189,21 @@ def test_every_overlay_passes_a_server_side_dry_run(
 
     assert len(kubectl.render(folder)) == len(told.splitlines())
     assert all(line.endswith("(server dry run)") for line in told.splitlines())
+
+
+def test_the_guard_s_component_changes_the_overlay(kubectl: Kubectl, tmp_path: Path) -> None:
+    """Service, container and settings of the extender have the guard's port besides their own; there is one ConfigMap."""
+    objects = kubectl.render(with_component(SERVICE, "guard", tmp_path))
+    service, deployment = one_of(objects, "Service", "numa-extender"), one_of(objects, "Deployment", "numa-extender")
+    spec = deployment["spec"]["template"]["spec"]
+    (settings,) = [volume["configMap"]["name"] for volume in spec["volumes"] if "configMap" in volume]
+
+    assert [8443, 8444] == [port["port"] for port in service["spec"]["ports"]]
+    assert {8443, 8444, 9447} == {port["containerPort"] for port in spec["containers"][0]["ports"]}
+    told = yaml.safe_load(one_of(objects, "ConfigMap", settings)["data"]["extender.yaml"])
+    assert (8444, 8443) == (told["guard"]["port"], told["listen"]["port"])
+    (webhook,) = one_of(objects, "ValidatingWebhookConfiguration", "numa-extender")["webhooks"]
+    assert NAMESPACE == webhook["clientConfig"]["service"]["namespace"]
 
 
 @pytest.mark.parametrize("overlay", [EXISTING, SERVICE], ids=lambda path: path.name)

@@ -5,7 +5,9 @@ Environment: BURST_NODES, BURST_PODS, BURST_SECONDS (of churn), SEED as there; B
 ``with,without`` and says whether the scheduler leaves binding to the extender. In full: 24, 1000, 300 and both.
 
 What a kubelet refuses that had been running on it is counted apart: kubelets up to 1.37.2 do so after a restart. And
-what passed us may be refused where another scheduler, which does not ask us, binds to the same node in the same moment.
+what passed us may be refused where another scheduler, which does not ask us, binds to the same node in the same moment;
+not so with a guard, where neither ours nor what the other one binds is refused. That one's pods may wait in vain there: it
+does not know of zones and chooses a node again that has been denied.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from burst_nodes import STALE_SECONDS, Nodes, running
 from burst_run import Run, following, told, wait_idle
 from lab.api import Api
 from lab.control_plane import ControlPlane
+from lab.guard import Guard, guarding
 from lab.product import Product
 from lab.scheduler import OURS, configuration_file
 from lab.waiting import eventually
@@ -37,7 +40,12 @@ BINDS = os.environ.get("BURST_BINDS", "with").split(",")
 LIMIT = 120 + PODS
 SECOND = "second-numa-scheduler"
 FOREIGN = "default-scheduler"
-SCHEDULERS: Mapping[str, tuple[str, ...]] = {"second scheduler": (OURS, SECOND), "foreign pods": (OURS, OURS, FOREIGN)}
+GUARDED = "foreign pods, guarded"
+SCHEDULERS: Mapping[str, tuple[str, ...]] = {
+    "second scheduler": (OURS, SECOND),
+    "foreign pods": (OURS, OURS, FOREIGN),
+    GUARDED: (OURS, OURS, FOREIGN),
+}
 """Of the pods, in turn; otherwise all are ours."""
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600 + 4 * LIMIT + 2 * SECONDS)]
@@ -68,13 +76,25 @@ def test_no_kubelet_refuses_whatever_goes_wrong(
     wait_idle(api, nodes)
     schedulers = SCHEDULERS.get(fault, (OURS,))
     run = Run(api, namespace, SEED, [{"schedulerName": name} for name in schedulers])
-    observer = Observer(control_plane.kubeconfig("observer", "system:masters"))
+
+    def knows_zones(uid: str) -> bool:
+        fate = run.record.fates.get(uid)
+        return fault != GUARDED or fate is None or fate.scheduler != FOREIGN
+
+    observer = Observer(control_plane.kubeconfig("observer", "system:masters"), knows_zones)
     with ExitStack() as stack:
-        extender, url = stack.enter_context(_extender(product, binds))
+        guard = (
+            stack.enter_context(guarding(control_plane, product, namespace, _rules(binds)))
+            if fault == GUARDED
+            else None
+        )
+        extender, url = (guard.process, guard.url) if guard else stack.enter_context(_extender(product, binds))
         for name in dict.fromkeys(schedulers):
-            path = configuration_file(tmp_path / f"{name}.yaml", binds=binds == "with", name=name)
+            path = configuration_file(
+                tmp_path / f"{name}.yaml", binds=binds == "with", name=name, tls=guard.tls if guard else None
+            )
             scheduler(path, extender_url=None if name == FOREIGN else url, name=f"{name}-{namespace}").start()
-        scene = Scene(control_plane, nodes, run, extender, url)
+        scene = Scene(control_plane, nodes, run, extender, guard.health if guard else url)
         trouble = FAULTS[fault](scene)
         stack.enter_context(following(run))
         stack.enter_context(observer)
@@ -104,17 +124,40 @@ def test_no_kubelet_refuses_whatever_goes_wrong(
             + (", all as foreign bindings crossed" if FOREIGN in schedulers and ours else "")
             + (f"; drained {scene.drained}" if scene.drained else "")
         )
+        if guard:
+            _check_guard(guard, run, figures)
 
         assert bound[0] < placed, "the fault came when all was over"
-        assert (run.record.raced(FOREIGN) if FOREIGN in schedulers else {}) == ours
+        assert (run.record.raced(FOREIGN) if FOREIGN in schedulers and not guard else {}) == ours
         assert fault == "kubelets restarted" or not run.record.refused_again()
         assert outcomes["different"] <= outcomes.total() / 1000
 
 
+def _check_guard(guard: Guard, run: Run, figures: list[str]) -> None:
+    """Every Binding was asked about and answered, and so no pod is refused, whoever bound it."""
+    foreign = [fate for fate in run.record.all() if fate.scheduler == FOREIGN]
+    results = {result: guard.count(result) for result in ("allowed", "denied", "unknown")}
+    refused = run.record.refusals(FOREIGN)
+    figures.append(
+        f"  the guard: Bindings {results}, without an answer {guard.unanswered()}; of {len(foreign)} foreign pods "
+        f"{sum(fate.bound is not None for fate in foreign)} were bound, {sum(fate.waits and fate.denied for fate in foreign)} "
+        f"wait, denied, and their kubelets refused {dict(refused) or 0}"
+    )
+
+    assert 0 == guard.unanswered()
+    assert 0 == results["unknown"]
+    assert results["allowed"] >= sum(fate.bound is not None for fate in run.record.all())
+    assert 0 < results["denied"]
+    assert {} == refused
+
+
+def _rules(binds: str) -> dict[str, Any]:
+    return {"rules": {"assume": "bind" if binds == "with" else "filter", "staleSeconds": STALE_SECONDS}}
+
+
 @contextmanager
 def _extender(product: Product, binds: str) -> Iterator[tuple[Any, str]]:
-    rules = {"assume": "bind" if binds == "with" else "filter", "staleSeconds": STALE_SECONDS}
-    process, url = product.extender({"rules": rules})
+    process, url = product.extender(_rules(binds))
     process.start()
     try:
         yield process, url

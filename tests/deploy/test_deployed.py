@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,13 @@ import pytest
 import yaml
 
 from extender.doors import Subject, doors
+from extender.entrance import GUARD as ENTRY
 from extender.exporter.metrics import Metrics as ExporterMetrics
 from extender.exporter.settings import Settings as ExporterSettings
+from extender.guard import LOOKS, PAUSE_SECONDS
 from extender.inventory.rules import Assume
 from extender.metrics import Metrics
-from extender.settings import Settings, load
+from extender.settings import Guard, Settings, load
 from extender.settings_file import load as load_file
 
 ROOT = Path(__file__).parents[2]
@@ -32,6 +35,7 @@ PODS = (
     "overlays/existing-scheduler/host/kube-scheduler+strategic.yaml",
     "overlays/service/extender-deployment.yaml",
 )
+GUARD = DEPLOY / "components" / "guard"
 MONITORING = DEPLOY / "components" / "monitoring"
 RULES = [
     rule
@@ -63,7 +67,7 @@ def test_settings_and_scheduler_agree(overlay: str) -> None:
     scheme, _, rest = section["urlPrefix"].partition("://")
 
     assert f":{door.port}/scheduler" in rest
-    assert (door.tls, door.tls) == (scheme == "https", section.get("enableHTTPS", False))
+    assert 2 * (bool(door.tls),) == (scheme == "https", section.get("enableHTTPS", False))
     assert (settings.rules.assume is Assume.BIND) is ("bindVerb" in section)
     assert section["nodeCacheCapable"] is True
     assert not door.tls or {"caFile", "certFile", "keyFile"} == set(section["tlsConfig"])
@@ -76,6 +80,42 @@ def test_people_and_schedulers_have_doors_of_their_own(overlay: str) -> None:
 
     assert [{Subject.VERBS}, {Subject.HEALTH}, {Subject.WHAT_IF}] == [set(d.subjects) for d in (verbs, health, what_if)]
     assert "127.0.0.1" == what_if.address
+
+
+def test_the_guard_adds_its_door_and_nothing_else() -> None:
+    """With the component the overlay's settings are the same but for a door with the guard alone, off loopback in TLS."""
+    settings = load(GUARD / "extender.yaml")
+    (door,) = [door for door in doors(settings) if Subject.GUARD in door.subjects]
+
+    assert extender_settings("service") == replace(settings, guard=Guard())
+    assert ({Subject.GUARD}, True, "") == (set(door.subjects), bool(door.tls), settings.guard.address)
+
+
+def test_the_webhook_leads_to_the_guard() -> None:
+    """
+    Path, port and Service are the guard's, every way of binding is asked about, and a dry run is known; what the
+    extender waits for itself is left out: its own Bindings and those of the namespaces that keep the cluster alive.
+    """
+    (webhook,) = yaml.safe_load((GUARD / "webhook.yaml").read_text())["webhooks"]
+    service = yaml.safe_load((DEPLOY / "overlays" / "service" / "service.yaml").read_text())
+    account = next(yaml.safe_load_all((DEPLOY / "overlays" / "service" / "account.yaml").read_text()))
+    port = load(GUARD / "extender.yaml").guard.port
+    patches = [one["patch"] for one in yaml.safe_load((GUARD / "kustomization.yaml").read_text())["patches"]]
+    (policy,) = yaml.safe_load((GUARD / "network.yaml").read_text())["spec"]["ingress"]
+
+    assert {"namespace": "numa-system", "name": service["metadata"]["name"], "port": port, "path": ENTRY} == (
+        webhook["clientConfig"]["service"]
+    )
+    assert [{"port": port}] == policy["ports"]
+    assert all(f"ort: {port}" in patch for patch in patches)
+    (rule,) = webhook["rules"]
+    assert ({"pods/binding", "bindings"}, ["CREATE"]) == (set(rule["resources"]), rule["operations"])
+    assert ("NoneOnDryRun", "Ignore") == (webhook["sideEffects"], webhook["failurePolicy"])
+    assert LOOKS * PAUSE_SECONDS * 2 < webhook["timeoutSeconds"]
+    (left_out,) = webhook["namespaceSelector"]["matchExpressions"]
+    assert ("NotIn", ["kube-system", "numa-system"]) == (left_out["operator"], left_out["values"])
+    (condition,) = webhook["matchConditions"]
+    assert f'!= "system:serviceaccount:numa-system:{account["metadata"]["name"]}"' in condition["expression"]
 
 
 @pytest.mark.parametrize("overlay", list(EXTENDERS))

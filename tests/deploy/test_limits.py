@@ -267,7 +267,7 @@ def test_a_stop_loses_no_request(tmp_path: Path) -> None:
         ),
         pytest.param(
             Settings(health=Health(port=8099)),
-            "listen.port, health.port and whatIf.port must differ, not be 8099 twice (0 shares)",
+            "listen.port, guard.port, health.port and whatIf.port must differ, not be 8099 twice (0 shares, or is off)",
             id="one port twice",
         ),
     ],
@@ -285,7 +285,9 @@ def test_doors_follow_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     tls = Tls("a", "b", "c")
     made = doors(Settings(listen=Listen(address="", port=1), tls=tls, health=Health(port=2), what_if=WhatIf(port=3)))
 
-    assert [("[fd00::7]:1", True), ("[fd00::7]:2", False), ("127.0.0.1:3", False)] == [(d.bind, d.tls) for d in made]
+    assert [("[fd00::7]:1", True), ("[fd00::7]:2", False), ("127.0.0.1:3", False)] == [
+        (door.bind, bool(door.tls)) for door in made
+    ]
     assert [{"verbs"}, {"health"}, {"what-if"}] == [set(map(str, door.subjects)) for door in made]
     (elsewhere,) = [d for d in doors(Settings(tls=tls, what_if=WhatIf(address="10.0.0.1", port=3))) if d.port == 3]
     assert elsewhere.tls

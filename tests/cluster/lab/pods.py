@@ -70,6 +70,12 @@ def is_unschedulable(item: Object) -> bool:
     return any(c["type"] == "PodScheduled" and c.get("reason") == "Unschedulable" for c in conditions)
 
 
+def is_denied(item: Object) -> bool:
+    """Whether the guard has denied the pod's Binding, so that its scheduler is to try it again."""
+    conditions = item.get("status", {}).get("conditions", [])
+    return any(c["type"] == "PodScheduled" and "denied the request: numa: " in c.get("message", "") for c in conditions)
+
+
 def is_running(item: Object) -> bool:
     """Whether every container of the pod runs, init containers being done."""
     statuses = item.get("status", {}).get("containerStatuses", [])

@@ -84,20 +84,21 @@ class Product:
 
     def extender(self, changes: Mapping[str, Any] | None = None, *, name: str = "extender") -> tuple[Process, str]:
         """
-        The extender with its URL.
+        The extender with the URL of its verbs; with a section `tls` among the changes, health must have a port of its own.
 
         Changed in its settings are the port and where the API server is; and `changes`.
         """
+        changes = changes or {}
         port = self._control_plane.workspace.ports.take()
         lab = {
             "listen": {"port": port},
             "inventory": {"source": "cluster", "kubeconfig": str(self._kubeconfigs[EXTENDER])},
         }
-        path = self._settings("extender.yaml", name, merged(lab, changes or {}))
+        path = self._settings("extender.yaml", name, merged(lab, changes))
         command: Words = [program(EXTENDER), "serve", "--config", path]
-        url = f"http://127.0.0.1:{port}"
-        process = web_program(self._control_plane.workspace, name, command, ready_url=f"{url}/readyz", ready_seconds=60)
-        return process, url
+        ready = f"http://127.0.0.1:{changes.get('health', lab['listen'])['port']}/readyz"
+        process = web_program(self._control_plane.workspace, name, command, ready_url=ready, ready_seconds=60)
+        return process, f"{'https' if 'tls' in changes else 'http'}://127.0.0.1:{port}"
 
     def _settings(self, file: str, name: str, changes: Mapping[str, Any]) -> Path:
         settings = yaml.safe_load((REPOSITORY / "config" / file).read_text())

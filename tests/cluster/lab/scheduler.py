@@ -18,12 +18,17 @@ OURS = "numa-scheduler"
 """The scheduler's name in it."""
 
 
-def configuration_file(path: Path, *, binds: bool, name: str = OURS) -> Path:
-    """Writes the configuration that a user would take for a scheduler of this name, or the same without bindVerb."""
+def configuration_file(path: Path, *, binds: bool, name: str = OURS, tls: Mapping[str, Any] | None = None) -> Path:
+    """
+    Writes the configuration that a user would take for a scheduler of this name, or the same without bindVerb; with its
+    extender's section tlsConfig where there is one.
+    """
     document = yaml.safe_load(CONFIGURATION_FILE.read_text())
     document["profiles"][0]["schedulerName"] = name
     if not binds:
         del document["extenders"][0]["bindVerb"]
+    if tls is not None:
+        document["extenders"][0] |= {"enableHTTPS": True, "tlsConfig": dict(tls)}
     path.write_text(yaml.safe_dump(document))
     return path
 
