@@ -26,7 +26,7 @@ from contextlib import nullcontext, suppress
 from functools import lru_cache, partial
 from typing import Any
 
-from gunicorn import http, util  # type: ignore[import-untyped]
+from gunicorn import util  # type: ignore[import-untyped]
 from gunicorn.http.errors import NoMoreData, ParseException  # type: ignore[import-untyped]
 from gunicorn.http.unreader import SocketUnreader  # type: ignore[import-untyped]
 from gunicorn.workers.gthread import _DEFER, TConn, ThreadWorker  # type: ignore[import-untyped]
@@ -34,6 +34,7 @@ from gunicorn.workers.gthread import _DEFER, TConn, ThreadWorker  # type: ignore
 from extender.certificates import Certificates
 from extender.doors import Subject, doors
 from extender.entrance import FIRST, GUARD, STOPPING, VERBS
+from extender.heads import Heads, Parser
 from extender.process import Precedence
 from extender.settings import load
 
@@ -65,19 +66,6 @@ def _date(second: int) -> str:
 def _variable(header: str) -> str:
     name = header.replace("-", "_")
     return name if name in {"CONTENT_TYPE", "CONTENT_LENGTH"} else f"HTTP_{name}"
-
-
-class Remembered:
-    """Gunicorn's configuration for its parser, which reads a dozen settings for each request: each is worked out once."""
-
-    def __init__(self, cfg: Any) -> None:
-        self._cfg = cfg
-
-    def __getattr__(self, name: str) -> Any:
-        """Asks the configuration the first time."""
-        value = getattr(self._cfg, name)
-        setattr(self, name, value)
-        return value
 
 
 class SlowError(NoMoreData):  # type: ignore[misc] # gunicorn has no types
@@ -145,7 +133,7 @@ class Connection(TConn):  # type: ignore[misc] # gunicorn has no types
             if self.certificates.is_stranger(self.sock.getpeercert()):
                 setting = f"{self.certificates.section}.clientNames"
                 raise ssl.SSLError(1, f"the client's certificate has none of the names in {setting}")
-        self.parser = http.get_parser(self.cfg, self.sock, self.client)
+        self.parser = Parser(self.cfg, self.sock, self.client)
         self.parser.unreader = Punctual(self.sock, self.seconds)
         self.initialized = True
 
@@ -180,7 +168,7 @@ class Worker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._settings = load()
-        self._remembered = Remembered(self.cfg)
+        self._heads = Heads(self.cfg)
         self._doors = {door.port: door for door in doors(self._settings)}
         self._guests = 0
         self._certificates: dict[str, Certificates] = {}
@@ -236,7 +224,7 @@ class Worker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
             return  # it has gone again, or there are too many files open: the next look tells
         here = listener.getsockname()
         door = self._doors[here[1]]
-        made = Connection(self._remembered, sock, address, here)
+        made = Connection(self._heads, sock, address, here)
         made.seconds = self._settings.listen.request_seconds
         made.certificates = self._certificates[door.section] if door.tls else None
         if Subject.VERBS not in door.subjects:  # the guard too: who asks there need not show a certificate
