@@ -69,7 +69,7 @@ class FamiliarRequest(Request):  # type: ignore[misc] # gunicorn has no types
         key = data[: length.start(1)] + data[length.end(1) : end]
         known = self.cfg.heads.get(key)
         if known is not None:
-            vars(self).update(known.fields)
+            self.__dict__.update(known.fields)
             self.headers = [*known.headers]
             self.headers[known.place] = _NAME, length[1].decode()
             return data[end:]
