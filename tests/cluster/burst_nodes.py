@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -82,31 +82,44 @@ SETUPS = {
 class Nodes:
     """Some nodes with their exporters; node n has the n-th setup, and so on again from the first."""
 
-    def __init__(self, control_plane: ControlPlane, product: Product, number: int) -> None:
-        self._api = control_plane.api
+    def __init__(
+        self,
+        control_plane: ControlPlane,
+        number: int,
+        exporter: Callable[[Kubelet], Process],
+        address: Callable[[int], str] = lambda _number: "",
+    ) -> None:
+        """
+        Prepares nodes.
+
+        Args:
+            control_plane: theirs.
+            number: how many.
+            exporter: makes that of a node whose kubelet runs.
+            address: of the n-th node, from 1 on; empty for one that it shares.
+        """
+        self._api, self._exporter = control_plane.api, exporter
         kinds = list(SETUPS)
         self.setups = {
             f"{kinds[n % len(kinds)]}-{n // len(kinds)}": SETUPS[kinds[n % len(kinds)]] for n in range(number)
         }
         self.kubelets = {
-            name: Kubelet(control_plane, name, setup.machine, setup.configuration)
-            for name, setup in self.setups.items()
+            name: Kubelet(control_plane, name, setup.machine, setup.configuration, address=address(n))
+            for n, (name, setup) in enumerate(self.setups.items(), 1)
         }
         self.plugins = [
             DevicePlugin(control_plane, self.kubelets[name], NIC, setup.devices)
             for name, setup in self.setups.items()
             if setup.devices
         ]
-        self.exporters: dict[str, Process] = {
-            name: product.exporter(kubelet, {"publish": {"heartbeatSeconds": HEARTBEAT_SECONDS}})
-            for name, kubelet in self.kubelets.items()
-        }
+        self.exporters: dict[str, Process] = {}
 
     def start(self) -> None:
         """Starts everything and waits until all nodes are reported."""
         start_together(self.kubelets.values())
         for plugin in self.plugins:
             plugin.start()
+        self.exporters = {name: self._exporter(kubelet) for name, kubelet in self.kubelets.items()}
         start_together(self.exporters.values())
         eventually(
             "all nodes to be reported",
@@ -125,7 +138,14 @@ class Nodes:
 @contextmanager
 def running(control_plane: ControlPlane, product: Product, number: int) -> Iterator[Nodes]:
     """Nodes that are there for a while."""
-    nodes = Nodes(control_plane, product, number)
+    heartbeat = {"publish": {"heartbeatSeconds": HEARTBEAT_SECONDS}}
+    with started(Nodes(control_plane, number, lambda kubelet: product.exporter(kubelet, heartbeat))) as nodes:
+        yield nodes
+
+
+@contextmanager
+def started(nodes: Nodes) -> Iterator[Nodes]:
+    """Has nodes running for a while."""
     try:
         nodes.start()
         yield nodes

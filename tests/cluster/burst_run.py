@@ -22,6 +22,7 @@ from burst_record import Record
 from lab.api import Api, ApiError, Object, pod_path, pods_path
 from lab.control_plane import TOPOLOGIES
 from lab.errors import LabError
+from lab.installation import NAMESPACE
 from lab.picture import Picture
 from lab.pods import is_running
 from lab.product import metric
@@ -117,13 +118,14 @@ def following(run: Run) -> Iterator[Run]:
 
 
 def wait_idle(api: Api, nodes: Nodes, seconds: float = 60) -> list[Object]:
-    """Waits until no report has a pod any more, and returns the reports."""
+    """Waits until no report has a pod any more, but the product's own, and returns the reports."""
 
     def idle() -> list[Object]:
         items = [item for item in api.items(TOPOLOGIES) if item["metadata"]["name"] in nodes.kubelets]
         # What is over stays in the managers' files until the kubelet's next admission; it has no name any more.
         held = [orjson.loads(_attribute(item, "numa-extender/pods")) for item in items]
-        busy = any("name" in pod for pods in held for pod in pods.values())
+        names = [pod["name"] for pods in held for pod in pods.values() if "name" in pod]
+        busy = any(not name.startswith(f"{NAMESPACE}/") for name in names)
         return [] if busy or len(items) < len(nodes.kubelets) else items
 
     return eventually("all nodes to be idle", seconds, idle, pause=0.5)

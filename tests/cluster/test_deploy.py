@@ -23,6 +23,21 @@ from lab.api import Api, ApiError, Object
 from lab.control_plane import TOPOLOGIES, ControlPlane
 from lab.credentials import Credentials
 from lab.deployment import DEPLOY, Kubectl, Network, Place, Pod, audit, one_of
+from lab.installation import (
+    EXTENDER_PORT,
+    NAMESPACE,
+    NETWORK,
+    OVERLAYS,
+    SCHEDULER_PORT,
+    SECONDARY,
+    bound_by,
+    exporter,
+    health,
+    install,
+    node_address,
+    replicas,
+    with_component,
+)
 from lab.kubelet import Kubelet, remove_all
 from lab.machines import machine
 from lab.picture import Key, Picture
@@ -36,9 +51,7 @@ from lab.workspace import REPOSITORY
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 
 SECONDS = 120
-NAMESPACE = "numa-system"
-OVERLAYS = DEPLOY / "overlays"
-SECONDARY, EXISTING, SERVICE = (OVERLAYS / name for name in ("secondary-scheduler", "existing-scheduler", "service"))
+EXISTING, SERVICE = (OVERLAYS / name for name in ("existing-scheduler", "service"))
 ZONES = 4
 MACHINE = machine(zones=ZONES, memory_gib=23)
 CONFIGURATION = {
@@ -54,9 +67,7 @@ NODES = 2
 HELD = NODES * ZONES * 2
 MORE = NODES * 2
 """What the sum of the nodes would hold and their zones do not."""
-NETWORK = f"127.{os.getpid() % 200 + 20}"
-"""Two labs at the same time listen at different addresses."""
-EXTENDER_PORT, SCHEDULER_PORT, VERBS_PORT = 9447, 10259, 8443
+VERBS_PORT = 8443
 
 
 @pytest.fixture(scope="module")
@@ -67,59 +78,37 @@ def kubectl(control_plane: ControlPlane) -> Kubectl:
 @pytest.fixture(scope="module")
 def installed(kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory) -> list[Object]:
     """The overlay secondary-scheduler, with the component that keeps exporters to their nodes."""
-    return kubectl.apply(with_component(SECONDARY, "own-node-only", tmp_path_factory.mktemp("overlay")))
-
-
-def with_component(overlay: Path, component: str, folder: Path) -> Path:
-    """A kustomize folder that adds a component to an overlay."""
-    document = {
-        "resources": [os.path.relpath(overlay, folder)],
-        "components": [os.path.relpath(DEPLOY / "components" / component, folder)],
-    }
-    (folder / "kustomization.yaml").write_text(yaml.safe_dump(document))
-    return folder
+    return install(kubectl, tmp_path_factory.mktemp("overlay"))
 
 
 @pytest.fixture(scope="module")
 def nodes(control_plane: ControlPlane, installed: list[Object]) -> Iterator[list[Kubelet]]:
     """Two kubelets, and a pod of the DaemonSet on each."""
     kubelets = [
-        Kubelet(control_plane, f"node-{n}", MACHINE, CONFIGURATION, address=f"{NETWORK}.1.{n}")
+        Kubelet(control_plane, f"node-{n}", MACHINE, CONFIGURATION, address=node_address(n))
         for n in range(1, NODES + 1)
     ]
-    template = one_of(installed, "DaemonSet", "numa-exporter")["spec"]["template"]
-    exporters = []
+    exporters: list[Pod] = []
     try:
         start_together(kubelets)
         for n, kubelet in enumerate(kubelets, 1):
-            place = Place(f"{NETWORK}.2.{n}", kubelet.name, kubelet.address, kubelet)
-            exporters.append(Pod(control_plane, f"numa-exporter-{n}", template, NAMESPACE, place).start())
+            exporters.append(exporter(control_plane, installed, kubelet, n).start())
         yield kubelets
     finally:
-        for exporter in exporters:
-            exporter.stop()
+        for one in exporters:
+            one.stop()
         remove_all(kubelets)
 
 
-@pytest.fixture(scope="module")
-def replicas(
+@pytest.fixture(scope="module", name="replicas")
+def installed_replicas(
     control_plane: ControlPlane,
     installed: list[Object],
     nodes: list[Kubelet],  # noqa: ARG001 - they are there first
 ) -> Iterator[list[Pod]]:
     """The replicas of the secondary scheduler, each with its extender."""
-    deployment = one_of(installed, "Deployment", "numa-scheduler")["spec"]
-    made = []
-    try:
-        for n in range(1, deployment["replicas"] + 1):
-            ports = [EXTENDER_PORT, SCHEDULER_PORT]
-            name, address = f"numa-scheduler-{n}", f"{NETWORK}.3.{n}"
-            place = Place(address, network=Network(control_plane, name, address, ports))
-            made.append(Pod(control_plane, name, deployment["template"], NAMESPACE, place).start())
+    with replicas(control_plane, installed) as made:
         yield made
-    finally:
-        for one in made:
-            one.stop()
 
 
 def plain(name: str, namespace: str, scheduler: str, **fields: Any) -> Object:
@@ -150,14 +139,6 @@ def settle(pods: Picture, number: int, runs: int) -> Mapping[Key, Object]:
 
     pods.wait(f"{number} pods to settle, {runs} of them to run", SECONDS, done)
     return pods.objects
-
-
-def health(of: Pod) -> str:
-    return f"http://{of.place.address}:{EXTENDER_PORT}"
-
-
-def bound_by(of: Pod) -> float:
-    return metric(health(of), "numa_extender_bindings_total", result="bound")
 
 
 def wait_known(of: Pod) -> None:
