@@ -8,6 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("patient", suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")  # a busy machine draws slowly, which says nothing about what is drawn
 
 sys.path.insert(0, str(Path(__file__).parent / "tests"))
 
