@@ -23,7 +23,10 @@ from extender.model.report import Report
 
 OTHER_NODE = "its report is about an earlier node of its name"
 REPORT_DELAY_SECONDS = 10.0
-"""For so long a pod that was here and is over is remembered: others may have been admitted while it was there."""
+"""
+For so long a pod that was here and is over is remembered, and until a report came so long after it: others may have been
+admitted while it was there.
+"""
 
 
 def listed(node: Node, *, known: bool, uid: str) -> Node:
@@ -168,7 +171,7 @@ def _pruned(node: Node, now: float) -> Node:
     kept = {
         uid: held
         for uid, held in node.held.items()
-        if held.over is None or uid in there or (waiting and now - held.over < REPORT_DELAY_SECONDS)
+        if held.over is None or uid in there or (waiting and min(now, node.heard) - held.over < REPORT_DELAY_SECONDS)
     }
     return node if len(kept) == len(node.held) else replace(node, held=kept)
 

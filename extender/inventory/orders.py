@@ -178,17 +178,21 @@ def hazard(history: History, others: Sequence[Actor], asker: Actor) -> Hazard | 
     last, unsaid = len(others), Hazard(Why.BUSY, others=len(others))
     try:
         before = Walk(history, everyone).go([(history.origin, origins)], without=frozenset({last}))
+        now = before.now()
+        # Pods that are over by now do not come any more. What this takes was taken before.
+        over = frozenset(place for place, actor in enumerate(others) if actor.course.over)
+        anyway = Walk(history, everyone).go(now, without=over | {last})
         after = Walk(history, everyone, before.steps)
         starts: list[tuple[Moment, Stages]] = []
-        for moment, stages in before.now():
+        for moment, stages in now:
             then = after.step(moment, stages, last, Stage.ADMITTED)
             if isinstance(then, Refused):
                 return replace(unsaid, why=Why.TAKEN, refused=then)
             starts.append((then, (*stages[:last], Stage.ADMITTED)))
-        # Pods that are over by then do not come any more.
-        after.go(starts, without=frozenset(place for place, actor in enumerate(others) if actor.course.over))
+        after.go(starts, without=over)
     except TooManyOrdersError:
         return unsaid
-    # Who may be refused anyway is not this pod's business.
-    displaced = [refused for place, refused in after.refused.items() if place not in before.refused]
+    # Who may be refused without this pod, from now on, is not its business. Who would have been refused before is: it was
+    # let through once pods were over that had been in its way.
+    displaced = [refused for place, refused in after.refused.items() if place not in anyway.refused]
     return replace(unsaid, why=Why.DISPLACES, refused=displaced[0]) if displaced else None

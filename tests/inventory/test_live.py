@@ -656,3 +656,20 @@ def test_a_pod_that_could_take_the_place_of_another_is_not_let_through() -> None
     assert hazard is not None
     assert Why.DISPLACES is hazard.why
     assert fits(inventory, pod("small", cpu="4"))
+
+
+def test_a_silent_node_s_pods_are_remembered_until_it_speaks(inventory: Inventory) -> None:
+    """
+    While no report comes, a pod that is over stays remembered, as one that came after it may have found its place taken;
+    once the exporter has spoken long enough after its end, it is forgotten.
+    """
+    inventory.pods_observed([], now=0.0)
+    for name in ("over", "stays"):
+        inventory.pod_observed(ObservedPod(pod(name), "n"), now=1.0)
+    inventory.pod_departed("uid-over", now=2.0)
+    inventory.tick(100.0)
+    assert {"uid-over", "uid-stays"} == inventory.node("n").held.keys()
+
+    inventory.reported(report("n", heartbeat=1001), now=101.0)
+    inventory.tick(102.0)
+    assert {"uid-stays"} == inventory.node("n").held.keys()
