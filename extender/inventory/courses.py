@@ -104,7 +104,9 @@ def _resident_stages(ground: Ground, held: Held) -> set[Stage]:
     stages = {ADMITTED}
     entries = ground.state.memory.entries.get(held.pod.uid, {})
     if any(container.kind is Kind.INIT and container.name in entries for container in held.pod.containers):
-        stages = {STARTED} if held.seen.started else {ADMITTED, STARTED}
+        # Also of a pod that runs: a kubelet that has been restarted admits it again, and its init containers get memory anew,
+        # which nothing frees before the pod ends. Where that is not so the next report has it no more.
+        stages = {ADMITTED, STARTED}
     return stages | {GONE} if held.seen.deleting else stages
 
 

@@ -17,10 +17,11 @@ from extender.inventory.orders import Why
 from extender.inventory.rules import Assume, Rules, StaleReports, UnknownNodes
 from extender.kubelet import admission
 from extender.model.answer import Overfull
-from extender.model.configuration import TopologyPolicy
+from extender.model.configuration import TopologyPolicy, Version
 from extender.model.observed import ObservedPod
 from extender.model.pod import Container, Kind, Pod, Resources
 from extender.model.report import Missing, Report
+from extender.model.state import NodeState
 from extender.quantity import NANO, parse
 
 BIND = Rules(assume=Assume.BIND)
@@ -673,3 +674,32 @@ def test_a_silent_node_s_pods_are_remembered_until_it_speaks(inventory: Inventor
     inventory.reported(report("n", heartbeat=1001), now=101.0)
     inventory.tick(102.0)
     assert {"uid-stays"} == inventory.node("n").held.keys()
+
+
+def test_what_a_restarted_kubelet_gives_init_containers_again_is_not_free(inventory: Inventory) -> None:
+    """
+    A kubelet that has been restarted admits its pods again, those that have long been started too: the memory of init
+    containers is taken anew, and nobody frees it before the pod ends.
+    """
+    containers = (
+        Container("i", Kind.INIT, pod("", "2", "40Gi").containers[0].resources),
+        pod("", "2", "4Gi").containers[0],
+    )
+    runs = replace(pod("runs"), containers=containers)
+    kubelet = admission.start(machine(), configuration(), Version.V1_37)
+    state = admission.admit(kubelet, admission.initial(kubelet), runs)[1]
+    once = admission.started(kubelet, state, runs.uid)
+    again = admission.admit(kubelet, once, runs)[1]
+    asked = [pod(f"asked-{number}", "2", "40Gi") for number in range(2)]
+    inventory.pods_observed([ObservedPod(runs, "n", admitted=True, started=True)], now=0.0)
+
+    def taken(held: NodeState, heartbeat: int) -> list[bool]:
+        inventory.reported(replace(report("n", heartbeat=heartbeat), state=held), now=float(heartbeat))
+        fits = [inventory.assume("n", one, shape_of(one), now=0.0).fits for one in asked]
+        for one in asked:
+            inventory.forget("n", one.uid)
+        return fits
+
+    assert "i" not in once.memory.entries[runs.uid]
+    assert "i" in again.memory.entries[runs.uid]
+    assert [[True, True], [True, False]] == [taken(once, 1001), taken(again, 1002)]
