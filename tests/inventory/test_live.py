@@ -689,7 +689,8 @@ def test_what_a_restarted_kubelet_gives_init_containers_again_is_not_free(invent
     kubelet = admission.start(machine(), configuration(), Version.V1_37)
     state = admission.admit(kubelet, admission.initial(kubelet), runs)[1]
     once = admission.started(kubelet, state, runs.uid)
-    again = admission.admit(kubelet, once, runs)[1]
+    restarted = replace(once, memory=replace(once.memory, reusable=("", {})), cpu=replace(once.cpu, reusable=("", 0)))
+    again = admission.admit(kubelet, restarted, runs)[1]
     asked = [pod(f"asked-{number}", "2", "40Gi") for number in range(2)]
     inventory.pods_observed([ObservedPod(runs, "n", admitted=True, started=True)], now=0.0)
 
