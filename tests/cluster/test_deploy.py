@@ -11,6 +11,7 @@ import os
 import re
 import subprocess
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -554,8 +555,9 @@ def test_the_extender_behind_a_service_with_mutual_tls(
         todo = batch(HELD + MORE - 1, namespace, "default-scheduler")
         api.create_pods(todo[: HELD // 2])
         extender.replace(secret(authority, name))
-        eventually("the new certificate", SECONDS, lambda: readings(extender) >= 2)
+        time.sleep(2)  # it looks at its files once a second, when it is called
         api.create_pods(todo[HELD // 2 :])
+        eventually("the new certificate", SECONDS, lambda: readings(extender) >= 2)
         settled = settle(pods, HELD + MORE, HELD)
         assert (Counter(), HELD) == (refused(settled), bound_by(extender))
         assert 0 == metric(health(extender), "numa_extender_requests_total", result="error")
