@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import queue
 import ssl
@@ -10,8 +11,11 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+import yaml
 
 Object = dict[str, Any]
 CLOSE = object()
@@ -131,3 +135,21 @@ def serving(tls: ssl.SSLContext | None = None) -> Iterator[FakeApiServer]:
             collection.events.put(CLOSE)
         server.shutdown()
         server.server_close()
+
+
+def kubeconfig(folder: Path, url: str, token: str = "t", authority: bytes = b"") -> Path:
+    """Writes a kubeconfig for a server, with the authority of its certificate if it has one."""
+    server = {"server": url}
+    if authority:
+        server["certificate-authority-data"] = base64.b64encode(authority).decode()
+    document = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "test",
+        "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
+        "clusters": [{"name": "test", "cluster": server}],
+        "users": [{"name": "test", "user": {"token": token}}],
+    }
+    file = folder / "kubeconfig"
+    file.write_text(yaml.safe_dump(document))
+    return file

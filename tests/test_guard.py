@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from builders import database, pod, report
+from clock import Clock
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
@@ -33,16 +34,6 @@ SETTINGS = Settings(listen=Listen(max_body_bytes=65_536), tls=Tls("a", "b", "c")
 TAKEN = "numa: pod scope wants 16 CPU and 4Gi in one zone (single-numa-node); zone 0 has 14 CPU free, zone 1 has 0"
 SECONDS = 60
 """For so long an assumed pod counts."""
-
-
-class Clock:
-    """Stands still until it is set."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

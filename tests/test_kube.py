@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import queue
 import ssl
 import time
@@ -13,8 +12,7 @@ from typing import Any
 
 import pytest
 import trustme
-import yaml
-from fake_api_server import BREAK, CLOSE, Collection, FakeApiServer, serving
+from fake_api_server import BREAK, CLOSE, Collection, FakeApiServer, kubeconfig, serving
 
 from extender.kube import Cluster, KubeError, Watch, connect
 from extender.metrics import Metrics
@@ -76,23 +74,8 @@ def direct(secure: FakeApiServer, authority: trustme.CA, tmp_path: Path) -> Iter
 
 def connected(url: str, folder: Path, authority: trustme.CA | None = None) -> Cluster:
     """A cluster as a kubeconfig file with a token describes it."""
-    server = {"server": url}
-    if authority is not None:
-        server["certificate-authority-data"] = base64.b64encode(authority.cert_pem.bytes()).decode()
-    kubeconfig = folder / "kubeconfig"
-    kubeconfig.write_text(
-        yaml.safe_dump(
-            {
-                "apiVersion": "v1",
-                "kind": "Config",
-                "current-context": "test",
-                "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
-                "clusters": [{"name": "test", "cluster": server}],
-                "users": [{"name": "test", "user": {"token": "s3cret"}}],
-            }
-        )
-    )
-    return connect(str(kubeconfig))
+    told = b"" if authority is None else authority.cert_pem.bytes()
+    return connect(str(kubeconfig(folder, url, "s3cret", told)))
 
 
 @pytest.fixture

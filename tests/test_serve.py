@@ -20,7 +20,7 @@ import pytest
 import yaml
 from builders import database, report
 from click.testing import CliRunner
-from fake_api_server import FakeApiServer, serving
+from fake_api_server import FakeApiServer, kubeconfig, serving
 
 from extender.cli import main
 from extender.demo import SERVER
@@ -58,23 +58,10 @@ def nrt(node: str, *admitted: Pod) -> dict[str, Any]:
 @contextmanager
 def extender(server: FakeApiServer, folder: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """Runs ``numa-extender serve`` against a server and yields its address and process."""
-    kubeconfig = folder / "kubeconfig"
-    kubeconfig.write_text(
-        yaml.safe_dump(
-            {
-                "apiVersion": "v1",
-                "kind": "Config",
-                "current-context": "test",
-                "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
-                "clusters": [{"name": "test", "cluster": {"server": server.url}}],
-                "users": [{"name": "test", "user": {"token": "t"}}],
-            }
-        )
-    )
     port = free_port()
     settings = {
         "listen": {"port": port},
-        "inventory": {"source": "cluster", "kubeconfig": str(kubeconfig)},
+        "inventory": {"source": "cluster", "kubeconfig": str(kubeconfig(folder, server.url))},
         "rules": {"assume": "bind"},
     }
     (folder / "extender.yaml").write_text(yaml.safe_dump(settings))

@@ -84,6 +84,19 @@ def test_a_file_changes_what_it_names(tmp_path: Path, monkeypatch: pytest.Monkey
             "scoring.profiles.batch must be one of pack, spread, balanced, not 'most'",
             id="not a choice, by name",
         ),
+        pytest.param(
+            {"guard": {"port": 8444}},
+            "guard.port takes a certificate (section tls): API servers ask by HTTPS only",
+            id="a guard in plain HTTP",
+        ),
+        pytest.param(
+            {
+                "tls": {"certificateFile": "a", "keyFile": "b", "clientCaFile": "c"},
+                "guard": {"port": 8444, "clientNames": "kube-apiserver"},
+            },
+            "guard.clientNames takes guard.clientCaFile: whose certificates are to have these names",
+            id="names without an authority",
+        ),
     ],
 )
 def test_what_is_wrong_is_named(document: Any, sentence: str) -> None:
@@ -120,32 +133,6 @@ def test_ranges_hold_however_settings_are_made() -> None:
     """Settings that were not read from a file are checked as well."""
     with pytest.raises(SettingsError, match=r"^rules\.staleSeconds must be from 5 to 86400, not 1$"):
         Settings(rules=Rules(stale_seconds=1))
-
-
-@pytest.mark.parametrize(
-    ("document", "sentence"),
-    [
-        pytest.param(
-            {"guard": {"port": 8444}},
-            "guard.port takes a certificate (section tls): API servers ask by HTTPS only",
-            id="a guard in plain HTTP",
-        ),
-        pytest.param(
-            {
-                "tls": {"certificateFile": "a", "keyFile": "b", "clientCaFile": "c"},
-                "guard": {"port": 8444, "clientNames": "kube-apiserver"},
-            },
-            "guard.clientNames takes guard.clientCaFile: whose certificates are to have these names",
-            id="names without an authority",
-        ),
-    ],
-)
-def test_settings_that_need_others_say_so(document: Any, sentence: str) -> None:
-    """A setting that means nothing without another one is refused with both."""
-    with pytest.raises(SettingsError) as caught:
-        read(Settings, document)
-
-    assert sentence == str(caught.value)
 
 
 def test_every_default_can_be_written_in_a_file() -> None:

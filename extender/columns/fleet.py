@@ -316,12 +316,13 @@ class Fleet:
         with self._lock:
             lines = "\n".join(names)
             answers = self._remembered(shape, strategy)
-            slots = self._listed(names, lines) if answers.asked == pod.uid else None
-            if slots is None:
+            listed = self._listed(names, lines) if answers.asked == pod.uid else None
+            if listed is None:
                 self._refresh()
-                slots = self._slots_named(names, lines)
-                self._renew(answers, pod, slots, self._judged(slots)[0], strategy)
+            slots = self._slots_named(names, lines) if listed is None else listed
             judged, _ = self._judged(slots)
+            if listed is None:
+                self._renew(answers, pod, slots, judged, strategy)
             self._decide(answers, pod, shape, slots, judged, strategy, scored=True)
             placed = judged & (answers.fate[slots] == Fate.ADMITTED)
             found: Scores = np.where(placed, answers.score[slots], np.int8(0))

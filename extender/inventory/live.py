@@ -367,7 +367,7 @@ class Inventory:
             silence = {name for name, node in self._nodes.items() if (node.heard < since) != node.stale}
             for name in self._aging | silence:
                 self._change(name, lambda node: news.aged(node, now, self.rules.stale_seconds))
-        self._fleet.refresh()
+        self.catch_up()
 
     def catch_up(self) -> None:
         """Makes of news what the next question would otherwise have to make of it."""
@@ -377,7 +377,7 @@ class Inventory:
         """Works out once what the first question would have to wait for."""
         if not self._warm:
             self._warm = True
-            self._fleet.refresh()
+            self.catch_up()
 
     # --- under the lock
 

@@ -179,9 +179,8 @@ def hazard(history: History, others: Sequence[Actor], asker: Actor) -> Hazard | 
     try:
         before = Walk(history, everyone).go([(history.origin, origins)], without=frozenset({last}))
         now = before.now()
-        # Pods that are over by now do not come any more. What this takes was taken before.
+        # Pods that are over by now do not come any more.
         over = frozenset(place for place, actor in enumerate(others) if actor.course.over)
-        anyway = Walk(history, everyone).go(now, without=over | {last})
         after = Walk(history, everyone, before.steps)
         starts: list[tuple[Moment, Stages]] = []
         for moment, stages in now:
@@ -189,10 +188,12 @@ def hazard(history: History, others: Sequence[Actor], asker: Actor) -> Hazard | 
             if isinstance(then, Refused):
                 return replace(unsaid, why=Why.TAKEN, refused=then)
             starts.append((then, (*stages[:last], Stage.ADMITTED)))
-        after.go(starts, without=over)
+        refused = after.go(starts, without=over).refused
+        # The steps of this walk were all taken before.
+        anyway = Walk(history, everyone).go(now, without=over | {last}).refused if refused else {}
     except TooManyOrdersError:
         return unsaid
     # Who may be refused without this pod, from now on, is not its business. Who would have been refused before is: it was
     # let through once pods were over that had been in its way.
-    displaced = [refused for place, refused in after.refused.items() if place not in anyway.refused]
+    displaced = [how for place, how in refused.items() if place not in anyway]
     return replace(unsaid, why=Why.DISPLACES, refused=displaced[0]) if displaced else None

@@ -11,8 +11,8 @@ from burst_pods import KIND
 from lab.api import Object
 from lab.pods import is_denied, is_unschedulable, phase
 
-CROSSING_SECONDS = 1.0
-"""For so long a binding may be under way to those who watch, in a dense burst on a busy machine."""
+CROSSING_SECONDS = 0.5
+"""For so long a binding may be under way to those who watch."""
 REJECTED = "Pod was rejected: "
 
 

@@ -7,7 +7,6 @@ the environment ask for more and for others; the full form is 24, 1000 and 300.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,20 +15,14 @@ import pytest
 from burst_knowledge import Observer, reports
 from burst_nodes import STALE_SECONDS, Nodes, running
 from burst_run import Run, following, placements, share, told, wait_idle
+from burst_size import LEAST_SHARE, LONGEST_WAIT_SECONDS, asked
 from lab.api import Api
 from lab.control_plane import ControlPlane
 from lab.product import Product, metric
 
 from conftest import ExtenderFactory, SchedulerFactory
 
-NODES = int(os.environ.get("BURST_NODES", "8"))
-PODS = int(os.environ.get("BURST_PODS", "150"))
-SECONDS = int(os.environ.get("BURST_SECONDS", "30"))
-SEED = os.environ.get("SEED", "1")
-LIMIT = 120 + PODS
-"""Seconds for a burst to settle."""
-LONGEST_WAIT_SECONDS = 30.0
-LEAST_SHARE = 0.97
+NODES, PODS, SECONDS, SEED, LIMIT = asked(pods=150, seconds=30)
 OURS: dict[str, Any] = {"schedulerName": "numa-scheduler"}
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1200 + 4 * LIMIT + 2 * SECONDS)]

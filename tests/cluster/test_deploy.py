@@ -9,11 +9,12 @@ import base64
 import itertools
 import os
 import re
+import socket
 import subprocess
 import threading
-import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ import yaml
 from lab.api import Api, ApiError, Object
 from lab.control_plane import TOPOLOGIES, ControlPlane
 from lab.credentials import Credentials
-from lab.deployment import DEPLOY, Kubectl, Network, Place, Pod, audit, one_of
+from lab.deployment import DEPLOY, UNVERIFIED, Kubectl, Network, Place, Pod, audit, one_of
 from lab.installation import (
     EXTENDER_PORT,
     NAMESPACE,
@@ -555,9 +556,8 @@ def test_the_extender_behind_a_service_with_mutual_tls(
         todo = batch(HELD + MORE - 1, namespace, "default-scheduler")
         api.create_pods(todo[: HELD // 2])
         extender.replace(secret(authority, name))
-        time.sleep(2)  # it looks at its files once a second, when it is called
+        eventually("the new certificate", SECONDS, lambda: readings_once_called(extender) == 2)
         api.create_pods(todo[HELD // 2 :])
-        eventually("the new certificate", SECONDS, lambda: readings(extender) >= 2)
         settled = settle(pods, HELD + MORE, HELD)
         assert (Counter(), HELD) == (refused(settled), bound_by(extender))
         assert 0 == metric(health(extender), "numa_extender_requests_total", result="error")
@@ -587,7 +587,10 @@ def dropped(of: Pod) -> float:
     return metric(health(of), "numa_extender_dropped_connections_total", why="handshake")
 
 
-def readings(of: Pod) -> float:
+def readings_once_called(of: Pod) -> float:
+    """How often its certificates have been read: files are looked at when somebody calls, here one without a certificate."""
+    with suppress(OSError), socket.create_connection((of.place.address, VERBS_PORT), SECONDS) as stranger:
+        UNVERIFIED.wrap_socket(stranger).close()
     return metric(health(of), "numa_extender_certificate_readings_total", result="ok")
 
 

@@ -23,6 +23,7 @@ from burst_faults import FAULTS, Scene
 from burst_knowledge import Observer
 from burst_nodes import STALE_SECONDS, Nodes, running
 from burst_run import Run, following, told, wait_idle
+from burst_size import asked
 from lab.api import Api
 from lab.control_plane import ControlPlane
 from lab.guard import Guard, guarding
@@ -32,12 +33,8 @@ from lab.waiting import eventually
 
 from conftest import SchedulerFactory
 
-NODES = int(os.environ.get("BURST_NODES", "8"))
-PODS = int(os.environ.get("BURST_PODS", "120"))
-SECONDS = int(os.environ.get("BURST_SECONDS", "8"))
-SEED = os.environ.get("SEED", "1")
+NODES, PODS, SECONDS, SEED, LIMIT = asked(pods=120, seconds=8)
 BINDS = os.environ.get("BURST_BINDS", "with").split(",")
-LIMIT = 120 + PODS
 SECOND = "second-numa-scheduler"
 FOREIGN = "default-scheduler"
 GUARDED = "foreign pods, guarded"

@@ -6,16 +6,15 @@ import http.client
 import json
 import ssl
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from builders import report
-from fake_api_server import FakeApiServer
+from clock import until
+from fake_api_server import FakeApiServer, kubeconfig
 from fake_api_server import serving as api_serving
 from server import Pki, Server, free_port, serving
 
@@ -85,7 +84,7 @@ def test_with_an_authority_of_its_own_others_are_refused(pki: Pki, tmp_path: Pat
         for number, stranger in enumerate(strangers, 1):
             with pytest.raises((ssl.SSLError, ConnectionError, http.client.RemoteDisconnected)):
                 post(guard, stranger, "/guard", review("nobody"))
-            until(lambda number=number: dropped(server) == number)  # type: ignore[misc]
+            until(lambda number=number: dropped(server) == number, 10)  # type: ignore[misc]
 
         whys = [line["why"] for line in server.lines("a connection is closed")]
         assert "the client's certificate has none of the names in guard.clientNames" in whys[-1]
@@ -99,13 +98,6 @@ def test_a_wrong_authority_stops_the_start(pki: Pki, tmp_path: Path) -> None:
         serving(tmp_path, {"tls": pki.settings(), "guard": section}),
     ):
         raise RuntimeError("it started")
-
-
-def until(happened: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not happened():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def waiting(name: str) -> dict[str, Any]:
@@ -161,17 +153,3 @@ def fill(api: FakeApiServer, names: list[str]) -> None:
     api.collections[NodeReader.path].objects = [{"metadata": {"name": "n"}}]
     api.collections[ReportReader.path].objects = [told]
     api.collections[PodReader.path].objects = [waiting(name) for name in names]
-
-
-def kubeconfig(folder: Path, url: str) -> Path:
-    file = folder / "kubeconfig"
-    document = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "current-context": "test",
-        "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
-        "clusters": [{"name": "test", "cluster": {"server": url}}],
-        "users": [{"name": "test", "user": {"token": "t"}}],
-    }
-    file.write_text(yaml.safe_dump(document))
-    return file

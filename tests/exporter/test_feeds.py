@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+from clock import until
 from fake_api import NODES, PODS, FakeApi, api_server, node, pod
 
 from extender.exporter.api import Api, ApiError, connect
@@ -62,14 +61,6 @@ def run() -> Iterator[Callable[[Feed], None]]:
     yield start
     for feed in started:
         feed.stop()
-
-
-def until(condition: Callable[[], Any], seconds: float = 5) -> None:
-    """Waits for a condition to hold."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come true in time"
-        time.sleep(0.005)
 
 
 def test_pods_are_followed(server: FakeApi, api: Api, heard: Heard, run: Callable[[Feed], None]) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from clock import Clock
 from fake_api import NODES, FakeApi, api_server, node
 from observed import CONFIGURATION, MACHINE
 
@@ -27,19 +28,9 @@ OBJECT = f"{PATH}/n1"
 OWNER = ApiNode("node-n1", "v1.37.2", {})
 
 
-class Clock:
-    """A clock that is set by hand."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(1000.0)
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from builders import configuration, database, machine, pod, resources
@@ -92,6 +92,7 @@ def one_by_one(kubelet: Kubelet, state: NodeState, courses: Sequence[Course], as
     """
     asker = Course(asked, shape_of(asked), ABSENT, frozenset({ABSENT, ADMITTED, STARTED}), may_start(asked))
     everyone = (*courses, asker)
+    coming = [each for each in courses if not each.over]
     doomed: set[int] = set()
     after: list[tuple[NodeState, tuple[Stage, ...]]] = []
     verdicts: list[bool] = []
@@ -106,17 +107,21 @@ def one_by_one(kubelet: Kubelet, state: NodeState, courses: Sequence[Course], as
     def agrees(stages: tuple[Stage, ...]) -> bool:
         return all(stage in course.now for course, stage in zip(courses, stages, strict=False))
 
+    def moves(
+        state: NodeState, stages: tuple[Stage, ...], those: Sequence[Course]
+    ) -> Iterator[tuple[int, NodeState | None, tuple[Stage, ...]]]:
+        """All that may happen next to some pods: to whom, the state after it or None if it is refused, and the stages."""
+        for place, each in enumerate(everyone):
+            for stage in () if each not in those or waits(stages, place) else each.next(stages[place]):
+                yield place, step(kubelet, state, each.pod, stage), (*stages[:place], stage, *stages[place + 1 :])
+
     def anyway(state: NodeState, stages: tuple[Stage, ...]) -> None:
         """Who may be refused from now on although the asker does not come."""
-        for place, each in enumerate(courses):
-            if each.over:
-                continue
-            for stage in () if waits(stages, place) else each.next(stages[place]):
-                then = step(kubelet, state, each.pod, stage)
-                if then is None:
-                    doomed.add(place)
-                else:
-                    anyway(then, (*stages[:place], stage, *stages[place + 1 :]))
+        for place, then, onward in moves(state, stages, coming):
+            if then is None:
+                doomed.add(place)
+            else:
+                anyway(then, onward)
 
     def before(state: NodeState, stages: tuple[Stage, ...]) -> None:
         if agrees(stages):
@@ -125,23 +130,17 @@ def one_by_one(kubelet: Kubelet, state: NodeState, courses: Sequence[Course], as
             verdicts.append(then is not None)
             if then is not None:
                 after.append((then, (*stages[:-1], ADMITTED)))
-        for place, each in enumerate(courses):
-            for stage in () if waits(stages, place) else each.next(stages[place]):
-                then = step(kubelet, state, each.pod, stage)
-                if then is not None:
-                    before(then, (*stages[:place], stage, *stages[place + 1 :]))
+        for _, then, onward in moves(state, stages, courses):
+            if then is not None:
+                before(then, onward)
 
     def later(state: NodeState, stages: tuple[Stage, ...]) -> bool:
-        for place, each in enumerate(everyone):
-            if each.over:
-                continue
-            for stage in () if waits(stages, place) else each.next(stages[place]):
-                then = step(kubelet, state, each.pod, stage)
-                if then is None:
-                    if place not in doomed:
-                        return False
-                elif not later(then, (*stages[:place], stage, *stages[place + 1 :])):
+        for place, then, onward in moves(state, stages, [*coming, asker]):
+            if then is None:
+                if place not in doomed:
                     return False
+            elif not later(then, onward):
+                return False
         return True
 
     before(state, tuple(each.origin for each in everyone))
